@@ -1,0 +1,74 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The layers, from the frame outwards; the module map is in README.md.
+// Only Wire is called per frame across a module boundary; everything else is called per burst.
+let package = Package(
+    name: "heddle",
+    products: [
+        .executable(name: "heddle", targets: ["heddle"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.0"),
+    ],
+    targets: [
+        // C: UAPI headers and system libraries, no logic.
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+
+        // The switch.
+        .target(name: "Wire"),
+        .target(name: "Dataplane", dependencies: ["Wire"]),
+        .target(
+            name: "Ports",
+            dependencies: [
+                "Wire", "Dataplane", "CLinux", "CPcap",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        .target(
+            name: "Netlink",
+            dependencies: [
+                "Wire", "CLinux", "CMnl",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        .target(
+            name: "Topology",
+            dependencies: ["Wire", .product(name: "Yams", package: "Yams")]),
+        .target(name: "Capture", dependencies: ["Wire", "Dataplane", "CPcap"]),
+        .target(name: "ControlAPI"),
+        .target(
+            name: "Control",
+            dependencies: [
+                "Wire", "Topology", "Dataplane", "Ports", "Netlink", "Capture", "ControlAPI",
+                "CLinux",
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "FlyingFox", package: "FlyingFox"),
+            ]),
+        .executableTarget(
+            name: "heddle",
+            dependencies: [
+                "Control", "ControlAPI", "Topology", "Capture", "Wire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Tests: four rings, from pure to the whole switch in fresh namespaces.
+        .target(name: "TestSupport", dependencies: ["Wire"], path: "Tests/TestSupport"),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
+        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
+        .testTarget(name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
+        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "CLinux", "TestSupport"]),
+        .testTarget(name: "TopologyTests", dependencies: ["Topology", "TestSupport"]),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "TestSupport"]),
+        .testTarget(
+            name: "ControlTests", dependencies: ["Control", "ControlAPI", "TestSupport"]),
+        .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+// Capture: placeholder, replaced by the first slice.

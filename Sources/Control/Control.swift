@@ -1,0 +1,1 @@
+// Control: placeholder, replaced by the first slice.

@@ -1,0 +1,1 @@
+// ControlAPI: placeholder, replaced by the first slice.

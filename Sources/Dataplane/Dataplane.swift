@@ -1,0 +1,1 @@
+// Dataplane: placeholder, replaced by the first slice.

@@ -1,0 +1,1 @@
+// Netlink: placeholder, replaced by the first slice.

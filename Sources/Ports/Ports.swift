@@ -1,0 +1,1 @@
+// Ports: placeholder, replaced by the first slice.

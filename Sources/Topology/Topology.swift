@@ -1,0 +1,1 @@
+// Topology: placeholder, replaced by the first slice.
