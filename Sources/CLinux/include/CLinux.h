@@ -37,4 +37,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// prctl(2) is variadic, which Swift cannot call.
+static inline int clinux_set_thread_name(const char *name) {
+    return prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
 #endif

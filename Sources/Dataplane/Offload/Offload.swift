@@ -4,7 +4,7 @@ import Wire
 /// nothing. It has the meaning of `virtio_net_hdr_v1` (virtio 1.3 section 5.1.6) in host byte order.
 ///
 /// Every field comes from a guest and may be a lie; `check(_:byteCount:)` tells before any is used.
-package struct Offload: Equatable, Sendable {
+package struct Offload: Equatable, Sendable, BitwiseCopyable {
     /// `needsChecksum` and `dataValid`; other bits are dropped on load, as their features are never
     /// offered.
     package var flags: UInt8 = 0

@@ -1,0 +1,66 @@
+/// What the dataplane is told to do: plain values, from which a ``Snapshot`` is compiled.
+///
+/// Numbers, not names: domains count from 1, ports from 0 and stay with their port for its life.
+package struct DataplaneConfiguration: Sendable {
+    package var domains: [DomainConfiguration]
+    package var ports: [PortConfiguration]
+    package var captures: [CaptureTap]
+
+    package init(
+        domains: [DomainConfiguration] = [], ports: [PortConfiguration] = [],
+        captures: [CaptureTap] = []
+    ) {
+        self.domains = domains
+        self.ports = ports
+        self.captures = captures
+    }
+}
+
+/// A bridge domain: the inside of one network.
+package struct DomainConfiguration: Sendable, Equatable {
+    package var number: UInt16
+    /// VLAN ID on trunks; 0 for a network that no trunk carries.
+    package var vid: UInt16
+    /// IP MTU: the largest layer-3 packet, in bytes, tags and Ethernet header not counted.
+    package var mtu: UInt32
+
+    package init(number: UInt16, vid: UInt16, mtu: UInt32 = 1500) {
+        self.number = number
+        self.vid = vid
+        self.mtu = mtu
+    }
+}
+
+/// A port's place in the switch.
+package struct PortConfiguration: Sendable {
+    package enum Membership: Sendable, Equatable {
+        /// Untagged in one domain.
+        case access(domain: UInt16)
+        /// Tagged in several domains, untagged in `native` if there is one.
+        case trunk(domains: [UInt16], native: UInt16?)
+    }
+
+    package var number: UInt16
+    package var membership: Membership
+    package var isUp: Bool
+    /// Isolated ports do not reach each other.
+    package var isIsolated: Bool
+    /// Addresses learned here stay here until they age.
+    package var isSticky: Bool
+    /// The worker that receives from and transmits to the port.
+    package var worker: Int
+    package var port: any Port
+
+    package init(
+        number: UInt16, membership: Membership, isUp: Bool = true, isIsolated: Bool = false,
+        isSticky: Bool = false, worker: Int = 0, port: any Port
+    ) {
+        self.number = number
+        self.membership = membership
+        self.isUp = isUp
+        self.isIsolated = isIsolated
+        self.isSticky = isSticky
+        self.worker = worker
+        self.port = port
+    }
+}

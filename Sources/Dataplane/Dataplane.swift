@@ -1,1 +1,0 @@
-// Dataplane: placeholder, replaced by the first slice.

@@ -1,0 +1,81 @@
+/// Up to 64 received frames that are switched together.
+///
+/// A port fills it by ``append(byteCount:offload:)`` after writing into ``nextBytes``; the worker
+/// empties it. The burst owns a slot for each place it can still fill.
+package struct Burst: ~Copyable {
+    /// Frames in a burst at most.
+    package static let capacity = 64
+
+    package private(set) var count = 0
+    /// Places that have a slot: frames that can be received now.
+    package private(set) var limit = 0
+    let frames: UnsafeMutablePointer<Frame>
+    let slots: UnsafeMutablePointer<UnsafeMutableRawPointer>
+
+    package init() {
+        frames = .allocate(capacity: Burst.capacity)
+        slots = .allocate(capacity: Burst.capacity)
+    }
+
+    deinit {
+        frames.deallocate()
+        slots.deallocate()
+    }
+
+    package var isFull: Bool { count >= limit }
+
+    /// Where the next frame's first byte goes; ``SlotSize/headroom`` bytes before it and
+    /// ``SlotSize/maximumFrame`` bytes from it on may be written.
+    ///
+    /// - Precondition: the burst is not full.
+    package var nextBytes: UnsafeMutableRawPointer {
+        precondition(count < limit)
+        return slots[count] + SlotSize.headroom
+    }
+
+    /// Adds the frame that was written at ``nextBytes``.
+    package mutating func append(byteCount: Int, offload: Offload) {
+        precondition(count < limit && byteCount <= SlotSize.maximumFrame)
+        (frames + count).initialize(
+            to: Frame(
+                bytes: slots[count] + SlotSize.headroom, byteCount: byteCount, offload: offload))
+        count &+= 1
+    }
+
+    /// Gets slots for every place from the pool, as far as it has them.
+    mutating func refill(from pool: inout FramePool) {
+        while limit < Burst.capacity, let slot = pool.take() {
+            slots[limit] = slot
+            limit &+= 1
+        }
+    }
+
+    /// Gives up the slot of frame `index`, which another worker now owns.
+    mutating func detachSlot(_ index: Int) -> UnsafeMutableRawPointer {
+        let slot = slots[index]
+        // The last place's slot fills the hole when the burst is cleared: mark it by self-reference.
+        slots[index] = UnsafeMutableRawPointer(slots)
+        return slot
+    }
+
+    /// Forgets the frames; detached places lose their slot.
+    mutating func clear() {
+        let marker = UnsafeMutableRawPointer(slots)
+        var kept = 0
+        for index in 0..<limit where slots[index] != marker {
+            slots[kept] = slots[index]
+            kept &+= 1
+        }
+        limit = kept
+        count = 0
+    }
+
+    /// Returns every slot to the pool.
+    mutating func drain(into pool: inout FramePool) {
+        clear()
+        while limit > 0 {
+            limit &-= 1
+            pool.put(slots[limit])
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import Wire
+
+/// One received frame: where its bytes are and what is known about them.
+///
+/// A frame's bytes are kept *canonical*: its outermost 802.1Q tag (TPID 0x8100), if it had one, has
+/// been popped into ``tci``, so that every later step finds the EtherType at offset 12. A tag is
+/// written again at an egress that wants one, in front of the bytes and never into them, so the same
+/// bytes serve many egress ports.
+///
+///     slot
+///     ├── headroom, 128 bytes ──┤├────────── up to 64 KiB of frame ──────────┤
+///                    vnet header ▲ bytes
+///
+/// The value is trivial (no references) and copied freely inside a burst; the slot that `bytes`
+/// points into belongs to the burst.
+package struct Frame {
+    /// The first byte of the destination address.
+    package var bytes: UnsafeMutableRawPointer
+    /// Length of the canonical frame in bytes, without FCS.
+    package var byteCount: UInt32
+    /// PCP, DEI and VID of the popped tag (IEEE 802.1Q-2022 §9.6); 0 when untagged.
+    package var tci: UInt16
+    /// Whether a tag was popped.
+    package var isTagged: Bool
+    /// Frames that this one stands for on a wire: more than 1 for a super-frame.
+    package var segmentCount: UInt16
+    /// Unfinished work that the sender left to us: partial checksum, super-frame.
+    package var offload: Offload
+
+    package init(bytes: UnsafeMutableRawPointer, byteCount: Int, offload: Offload) {
+        self.bytes = bytes
+        self.byteCount = UInt32(truncatingIfNeeded: byteCount)
+        self.tci = 0
+        self.isTagged = false
+        self.segmentCount = 1
+        self.offload = offload
+    }
+
+    /// The VLAN ID of the popped tag; 0 when untagged or priority-tagged.
+    package var vid: UInt16 { tci & 0x0FFF }
+
+    /// The canonical bytes.
+    package var buffer: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: bytes, count: Int(byteCount))
+    }
+}
+
+/// Sizes of a frame slot, in bytes.
+package enum SlotSize {
+    /// Free space in front of a received frame: room for a vnet header, a tag and a tunnel header.
+    package static let headroom = 128
+    /// The largest frame: a 64 KiB GSO packet with Ethernet header and two tags.
+    package static let maximumFrame = 65_535 + 14 + 8
+    /// Distance from slot to slot. 17 pages plus three cache lines: with a whole number of pages
+    /// the headers of all frames of a burst would compete for the same few L1 sets.
+    package static let stride = 17 * 4096 + 192
+    /// The vnet header that precedes a frame at ports that exchange offloads (virtio 1.3 §5.1.6).
+    package static let vnetHeader = 12
+}

@@ -1,0 +1,39 @@
+/// One copy of a frame on its way out of a port: a vnet header and the frame's bytes in one or two
+/// pieces.
+///
+///     untagged   head: vnet header ‖ whole frame                    body: empty
+///     tagged     head: vnet header ‖ addresses ‖ 802.1Q tag         body: EtherType and payload
+///
+/// A port whose peer takes no vnet header starts ``SlotSize/vnetHeader`` bytes into the head. The
+/// memory stays valid until `transmit` returns.
+package struct TransmitEntry {
+    package var head: UnsafeMutableRawPointer
+    /// Bytes at `head`, the vnet header included.
+    package var headByteCount: Int
+    package var body: UnsafeMutableRawPointer
+    /// Bytes at `body`; 0 when the head is all.
+    package var bodyByteCount: Int
+    /// How it went: `.none` for transmitted, otherwise an egress drop reason. Set by the port.
+    package var outcome: DropReason
+
+    /// Length of the frame on the wire, without vnet header and FCS.
+    package var frameByteCount: Int { headByteCount - SlotSize.vnetHeader + bodyByteCount }
+
+    /// The frame's first piece, without the vnet header.
+    package var frameHead: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(
+            start: head + SlotSize.vnetHeader, count: headByteCount - SlotSize.vnetHeader)
+    }
+
+    /// Copies the frame, without vnet header, to `destination`, at most `capacity` bytes; returns
+    /// how many.
+    package func copyFrame(to destination: UnsafeMutableRawPointer, capacity: Int) -> Int {
+        let first = min(headByteCount - SlotSize.vnetHeader, capacity)
+        destination.copyMemory(from: head + SlotSize.vnetHeader, byteCount: first)
+        let second = min(bodyByteCount, capacity - first)
+        if second > 0 {
+            (destination + first).copyMemory(from: body, byteCount: second)
+        }
+        return first + second
+    }
+}

@@ -1,0 +1,157 @@
+/// One generation of configuration in the form that forwarding reads: flat, immutable tables.
+///
+/// Built by the control side, published through ``SnapshotCell``, picked up by every worker between
+/// two bursts, and released by the control side when all of them have moved on, so that no worker
+/// ever pays for closing a port.
+package final class Snapshot: @unchecked Sendable {
+    // @unchecked: everything is constant after init; the pointers are freed in deinit only.
+
+    /// What forwarding knows of a port.
+    struct PortEntry {
+        /// The domain of untagged and priority-tagged frames; 0 for none.
+        var untaggedDomain: UInt16
+        var flags: Flags
+        var worker: UInt8
+        /// 4096 bits: the VLAN IDs that are accepted and sent tagged; nil on an access port.
+        var tagged: UnsafeMutablePointer<UInt64>?
+
+        struct Flags: OptionSet {
+            let rawValue: UInt8
+            static let exists = Flags(rawValue: 1)
+            static let up = Flags(rawValue: 2)
+            static let isolated = Flags(rawValue: 4)
+            static let sticky = Flags(rawValue: 8)
+            static let access = Flags(rawValue: 16)
+            static let captured = Flags(rawValue: 32)
+        }
+
+        @inline(__always)
+        func isTagged(_ vid: UInt16) -> Bool {
+            guard let tagged else { return false }
+            return tagged[Int(vid >> 6)] & (1 << UInt64(vid & 63)) != 0
+        }
+    }
+
+    /// What forwarding knows of a domain.
+    struct DomainEntry {
+        var mtu: UInt32
+        var vid: UInt16
+        var exists: Bool
+        var floodStart: UInt32
+        var floodCount: UInt32
+    }
+
+    /// A member of a domain's flood list.
+    struct Member {
+        var port: UInt16
+        /// VLAN ID to tag with; 0 for untagged.
+        var vid: UInt16
+    }
+
+    package let generation: UInt64
+    package let portCount: Int
+    package let domainCount: Int
+    let ports: UnsafeMutablePointer<PortEntry>
+    let domains: UnsafeMutablePointer<DomainEntry>
+    let members: UnsafeMutablePointer<Member>
+    /// VLAN ID → domain number; 0 for none. 4096 places.
+    let domainOfVID: UnsafeMutablePointer<UInt16>
+    /// The ports themselves, by number.
+    let attachments: [(any Port)?]
+    let captures: [CaptureTap]
+    package let configuration: DataplaneConfiguration
+
+    /// - Precondition: numbers are unique; every domain a port names exists; domain numbers are
+    ///   not 0.
+    package init(_ configuration: DataplaneConfiguration, generation: UInt64) {
+        self.generation = generation
+        self.configuration = configuration
+        portCount = configuration.ports.map { Int($0.number) + 1 }.max() ?? 0
+        domainCount = (configuration.domains.map { Int($0.number) + 1 }.max() ?? 1)
+
+        ports = .allocate(capacity: max(portCount, 1))
+        ports.initialize(
+            repeating: PortEntry(untaggedDomain: 0, flags: [], worker: 0, tagged: nil),
+            count: max(portCount, 1))
+        domains = .allocate(capacity: domainCount)
+        domains.initialize(
+            repeating: DomainEntry(mtu: 0, vid: 0, exists: false, floodStart: 0, floodCount: 0),
+            count: domainCount)
+        domainOfVID = .allocate(capacity: 4096)
+        domainOfVID.initialize(repeating: 0, count: 4096)
+
+        for domain in configuration.domains {
+            precondition(domain.number != 0 && !domains[Int(domain.number)].exists)
+            domains[Int(domain.number)] = DomainEntry(
+                mtu: domain.mtu, vid: domain.vid, exists: true, floodStart: 0, floodCount: 0)
+            if domain.vid != 0 { domainOfVID[Int(domain.vid)] = domain.number }
+        }
+
+        var attachments = [(any Port)?](repeating: nil, count: portCount)
+        for port in configuration.ports {
+            precondition(attachments[Int(port.number)] == nil, "two ports have one number")
+            attachments[Int(port.number)] = port.port
+            var flags: PortEntry.Flags = .exists
+            if port.isUp { flags.insert(.up) }
+            if port.isIsolated { flags.insert(.isolated) }
+            if port.isSticky { flags.insert(.sticky) }
+            if configuration.captures.contains(where: { $0.covers(port: port.number) }) {
+                flags.insert(.captured)
+            }
+            var entry = PortEntry(
+                untaggedDomain: 0, flags: flags, worker: UInt8(port.worker), tagged: nil)
+            switch port.membership {
+            case .access(let domain):
+                precondition(domains[Int(domain)].exists)
+                entry.untaggedDomain = domain
+                entry.flags.insert(.access)
+            case .trunk(let allowed, let native):
+                let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: 64)
+                bits.initialize(repeating: 0, count: 64)
+                for domain in allowed {
+                    let vid = domains[Int(domain)].vid
+                    precondition(vid != 0, "a trunk carries a domain that has no VLAN ID")
+                    bits[Int(vid >> 6)] |= 1 << UInt64(vid & 63)
+                }
+                entry.tagged = bits
+                entry.untaggedDomain = native ?? 0
+            }
+            ports[Int(port.number)] = entry
+        }
+        self.attachments = attachments
+        captures = configuration.captures
+
+        // Flood lists, one after the other in a single block.
+        var lists = [[Member]](repeating: [], count: domainCount)
+        for port in configuration.ports.sorted(by: { $0.number < $1.number }) where port.isUp {
+            switch port.membership {
+            case .access(let domain):
+                lists[Int(domain)].append(Member(port: port.number, vid: 0))
+            case .trunk(let allowed, let native):
+                for domain in Set(allowed).sorted() where domain != native {
+                    lists[Int(domain)].append(
+                        Member(port: port.number, vid: domains[Int(domain)].vid))
+                }
+                if let native { lists[Int(native)].append(Member(port: port.number, vid: 0)) }
+            }
+        }
+        members = .allocate(capacity: max(1, lists.reduce(0) { $0 + $1.count }))
+        var position = 0
+        for (number, list) in lists.enumerated() {
+            domains[number].floodStart = UInt32(position)
+            domains[number].floodCount = UInt32(list.count)
+            for member in list {
+                (members + position).initialize(to: member)
+                position += 1
+            }
+        }
+    }
+
+    deinit {
+        for number in 0..<portCount { ports[number].tagged?.deallocate() }
+        ports.deallocate()
+        domains.deallocate()
+        members.deallocate()
+        domainOfVID.deallocate()
+    }
+}

@@ -1,0 +1,222 @@
+import Wire
+
+/// The head of a tagged copy, built beside the frame: vnet header, both addresses, the 802.1Q tag.
+enum TagHead {
+    /// Bytes: 12 of vnet header, 12 of addresses, 4 of tag, rounded up.
+    static let stride = 32
+    static let byteCount = SlotSize.vnetHeader + 12 + 4
+}
+
+/// What accounting needs to know of an entry after its transmission.
+struct EntryInfo {
+    var domain: UInt16
+    var segmentCount: UInt16
+}
+
+/// From chains to transmit calls: tags, vnet headers, and what a port's peer cannot do itself.
+///
+/// A partial checksum that the port cannot take is completed in the frame's own bytes: right for
+/// every other port as well. A super-frame that it cannot take is cut into segments in scratch
+/// memory, in batches of a burst, each frame complete. Nothing else ever writes into a frame here.
+extension Worker {
+    /// Empties every chain.
+    mutating func transmitAll() {
+        for position in 0..<activeCount {
+            let port = activePorts[position]
+            let head = chains[Int(port)].head
+            chains[Int(port)] = Chain(head: -1, tail: -1)
+            transmit(chain: head, port: port)
+        }
+        activeCount = 0
+        referenceCount = 0
+    }
+
+    private mutating func transmit(chain head: Int32, port: UInt16) {
+        guard let attachment = snapshot.attachments[Int(port)] else {
+            dropChain(head, port: port)
+            return
+        }
+        let accepted = attachment.offloads
+        var count = 0
+        var next = head
+        while next >= 0 {
+            let reference = references[Int(next)]
+            next = reference.next
+            let frame = reference.frame
+            var segmentCount: UInt16 = 1
+            if frame.pointee.offload.isPending {
+                if frame.pointee.offload.isGSO, !accepted.accepts(frame.pointee.offload) {
+                    send(count, to: attachment, port: port)
+                    count = 0
+                    segment(reference, to: attachment, port: port)
+                    continue
+                }
+                if frame.pointee.offload.needsChecksum, !accepted.contains(.checksum) {
+                    complete(frame, port: port)
+                }
+                segmentCount = frame.pointee.segmentCount
+            }
+            (entryInfo + count).initialize(
+                to: EntryInfo(domain: reference.domain, segmentCount: segmentCount))
+            build(count, from: frame.pointee, vid: reference.vid)
+            count += 1
+            if count == Burst.capacity {
+                send(count, to: attachment, port: port)
+                count = 0
+            }
+        }
+        send(count, to: attachment, port: port)
+    }
+
+    /// Fills entry `place` with a copy of `frame`, tagged with `vid` unless that is 0.
+    @inline(__always)
+    private mutating func build(_ place: Int, from frame: Frame, vid: UInt16) {
+        let bytes = frame.bytes
+        if vid == 0 {
+            frame.offload.store(to: bytes - SlotSize.vnetHeader)
+            (entries + place).initialize(
+                to: TransmitEntry(
+                    head: bytes - SlotSize.vnetHeader,
+                    headByteCount: Int(frame.byteCount) + SlotSize.vnetHeader, body: bytes,
+                    bodyByteCount: 0, outcome: .none))
+            return
+        }
+        let head = tagHeads + place * TagHead.stride
+        var offload = frame.offload
+        offload.shift(by: 4)
+        offload.store(to: head)
+        let addresses = head + SlotSize.vnetHeader
+        addresses.copyMemory(from: bytes, byteCount: 12)
+        addresses.storeBigEndian(UInt16(0x8100), at: 12)
+        // Priority and drop eligibility survive the change of tag (802.1Q-2022 §6.9.3).
+        addresses.storeBigEndian(frame.tci & 0xF000 | vid, at: 14)
+        (entries + place).initialize(
+            to: TransmitEntry(
+                head: head, headByteCount: TagHead.byteCount, body: bytes + 12,
+                bodyByteCount: Int(frame.byteCount) - 12, outcome: .none))
+    }
+
+    /// Transmits `count` entries and accounts for each.
+    private mutating func send(_ count: Int, to attachment: any Port, port: UInt16) {
+        guard count > 0 else { return }
+        attachment.transmit(UnsafeMutableBufferPointer(start: entries, count: count))
+        if snapshot.ports[Int(port)].flags.contains(.captured) {
+            captureEgress(count, port: port)
+        }
+        var sent: UInt64 = 0
+        var bytes: UInt64 = 0
+        var segmentCount: UInt64 = 0
+        for place in 0..<count {
+            let entry = entries + place
+            if entry.pointee.outcome == .none {
+                sent &+= 1
+                bytes &+= UInt64(entry.pointee.frameByteCount)
+                segmentCount &+= UInt64(entryInfo[place].segmentCount)
+            } else {
+                counters.drop(
+                    entry.pointee.outcome, port: port, domain: entryInfo[place].domain)
+            }
+        }
+        counters.add(sent, .transmitted, port: port)
+        counters.add(bytes, .transmittedBytes, port: port)
+        counters.add(segmentCount, .transmittedSegments, port: port)
+    }
+
+    private mutating func dropChain(_ head: Int32, port: UInt16) {
+        var next = head
+        while next >= 0 {
+            counters.drop(.egressDown, port: port, domain: references[Int(next)].domain)
+            next = references[Int(next)].next
+        }
+    }
+
+    private mutating func complete(_ frame: UnsafeMutablePointer<Frame>, port: UInt16) {
+        let buffer = UnsafeMutableRawBufferPointer(
+            start: frame.pointee.bytes, count: Int(frame.pointee.byteCount))
+        // Cannot fail: the forwarding function checked the request against the bytes.
+        if frame.pointee.offload.completeChecksum(in: buffer) {
+            counters.add(1, .checksummedInSoftware, port: port)
+        }
+    }
+
+    /// Cuts a super-frame and transmits its segments.
+    ///
+    /// The copy counts as transmitted when every segment was, and otherwise as one drop: a receiver
+    /// of part of a super-frame sees loss.
+    private mutating func segment(
+        _ reference: Reference, to attachment: any Port, port: UInt16
+    ) {
+        guard
+            var segmenter = Segmenter(
+                frame: reference.frame.pointee.buffer, offload: reference.frame.pointee.offload)
+        else {
+            counters.drop(.cannotSegment, port: port, domain: reference.domain)
+            return
+        }
+        counters.add(1, .segmentedInSoftware, port: port)
+        let limit = segmenter.geometry.maximumSegmentByteCount
+        var failure = DropReason.none
+        var bytes = 0
+        var sent: UInt64 = 0
+        var isDone = false
+        while !isDone {
+            segments.reset()
+            var count = 0
+            while count < Burst.capacity, let room = segments.reserve(limit) {
+                guard
+                    let byteCount = segmenter.next(
+                        into: UnsafeMutableRawBufferPointer(start: room, count: limit))
+                else {
+                    isDone = true
+                    break
+                }
+                buildSegment(
+                    count, at: room, byteCount: byteCount, tci: reference.frame.pointee.tci,
+                    vid: reference.vid)
+                (entryInfo + count).initialize(
+                    to: EntryInfo(domain: reference.domain, segmentCount: 1))
+                count += 1
+            }
+            guard count > 0 else { break }
+            attachment.transmit(UnsafeMutableBufferPointer(start: entries, count: count))
+            if snapshot.ports[Int(port)].flags.contains(.captured) {
+                captureEgress(count, port: port)
+            }
+            for place in 0..<count {
+                if entries[place].outcome == .none {
+                    sent &+= 1
+                    bytes += entries[place].frameByteCount
+                } else {
+                    failure = entries[place].outcome
+                }
+            }
+        }
+        counters.add(sent, .transmittedSegments, port: port)
+        counters.add(UInt64(bytes), .transmittedBytes, port: port)
+        if failure == .none {
+            counters.add(1, .transmitted, port: port)
+        } else {
+            counters.drop(failure, port: port, domain: reference.domain)
+        }
+    }
+
+    /// Fills entry `place` with a complete segment that lies in scratch memory.
+    private mutating func buildSegment(
+        _ place: Int, at bytes: UnsafeMutableRawPointer, byteCount: Int, tci: UInt16, vid: UInt16
+    ) {
+        var start = bytes
+        var length = byteCount
+        if vid != 0 {
+            start -= 4
+            start.copyMemory(from: bytes, byteCount: 12)
+            start.storeBigEndian(UInt16(0x8100), at: 12)
+            start.storeBigEndian(tci & 0xF000 | vid, at: 14)
+            length += 4
+        }
+        Offload.none.store(to: start - SlotSize.vnetHeader)
+        (entries + place).initialize(
+            to: TransmitEntry(
+                head: start - SlotSize.vnetHeader, headByteCount: length + SlotSize.vnetHeader,
+                body: start, bodyByteCount: 0, outcome: .none))
+    }
+}

@@ -1,0 +1,75 @@
+/// Frames whose egress port belongs to another worker.
+///
+/// A handover moves the slot: the other worker transmits from it and sends the pointer back by the
+/// return ring, which has room for every slot there is. When the other worker's ring is full the
+/// copy is dropped as `egress-handoff-full`; the slot stays here.
+extension Worker {
+    mutating func handOver(
+        _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, vid: UInt16,
+        domain: UInt16
+    ) {
+        let owner = Int(snapshot.ports[Int(egress)].worker)
+        counters.add(1, .copies, port: egress)
+        let sent = fabric.links[owner].incoming[index].push(
+            Handoff(
+                slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
+                isTagged: frame.isTagged, offload: frame.offload, egress: egress, vid: vid,
+                domain: domain))
+        if sent {
+            peersToWake |= 1 << UInt64(owner)
+        } else {
+            pool.put(slot)
+            counters.drop(.egressHandoffFull, port: egress, domain: domain)
+        }
+    }
+
+    mutating func handOverCopy(place: Int, to egress: UInt16, vid: UInt16, domain: UInt16) {
+        guard let slot = pool.take() else {
+            counters.add(1, .copies, port: egress)
+            counters.drop(.egressHandoffFull, port: egress, domain: domain)
+            return
+        }
+        var frame = burst.frames[place]
+        let bytes = slot + SlotSize.headroom
+        bytes.copyMemory(from: frame.bytes, byteCount: Int(frame.byteCount))
+        frame.bytes = bytes
+        handOver(frame, slot: slot, to: egress, vid: vid, domain: domain)
+    }
+
+    /// Transmits up to a burst of frames that `peer` handed over; true when there were any.
+    mutating func receiveHandoffs(from peer: Int) -> Bool {
+        var count = 0
+        while count < Burst.capacity, let handoff = link.incoming[peer].pop() {
+            var frame = Frame(
+                bytes: handoff.bytes, byteCount: Int(handoff.byteCount), offload: handoff.offload)
+            frame.tci = handoff.tci
+            frame.isTagged = handoff.isTagged
+            (foreignFrames + count).initialize(to: frame)
+            foreignSlots[count] = handoff.slot
+            // The port may have gone, or changed hands, since the frame was decided.
+            if owns(handoff.egress) {
+                chain(
+                    foreignFrames + count, to: handoff.egress, vid: handoff.vid,
+                    domain: handoff.domain, isCounted: true)
+            } else {
+                counters.drop(.egressDown, port: handoff.egress, domain: handoff.domain)
+            }
+            count += 1
+        }
+        guard count > 0 else { return false }
+        transmitAll()
+        for place in 0..<count {
+            let returned = fabric.links[peer].returns[index].push(foreignSlots[place])
+            precondition(returned, "a return ring has room for every slot")
+        }
+        return true
+    }
+
+    /// Takes back the slots that other workers have finished with.
+    mutating func recycleSlots() {
+        guard fabric.links.count > 1 else { return }
+        for peer in 0..<fabric.links.count where peer != index {
+            while let slot = link.returns[peer].pop() { pool.put(slot) }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+import Synchronization
+import Wire
+
+/// The loop body of one forwarding thread.
+///
+/// Theory of operation
+///
+/// A worker owns a set of ports: it alone receives from them and transmits to them. The thread that
+/// runs it waits for ports to become readable and then, per round:
+///
+///     beginRound   pick up a new snapshot, recycle slots, serve the FDB's owner duties
+///     serve(port)  receive one burst, decide every frame, deliver, transmit per egress port
+///     endRound     frames handed over by other workers
+///
+/// Deciding a burst sorts its copies by egress port into chains, in order of arrival, so that a flow
+/// keeps its order; then each port with a chain gets one `transmit`. A copy for a port of another
+/// worker is handed over: a unicast frame with its slot, a flooded one as a copy.
+///
+/// Everything the loop touches is allocated in `init`. Per burst it costs one clock reading (the
+/// caller's), one receive, and one transmit per egress port.
+package struct Worker: ~Copyable {
+    static let slotCapacityWithPeers = 512
+    /// Copies that can wait in chains at once; a flood beyond it transmits what has gathered.
+    static let referenceCapacity = 4096
+
+    /// One copy waiting for its egress port.
+    struct Reference {
+        var frame: UnsafeMutablePointer<Frame>
+        var next: Int32
+        var vid: UInt16
+        var domain: UInt16
+    }
+
+    /// The copies waiting for one port.
+    struct Chain {
+        var head: Int32
+        var tail: Int32
+    }
+
+    let fabric: Fabric
+    let link: WorkerLink
+    let index: Int
+    let ownsFDB: Bool
+    let counters: Counters
+    package private(set) var snapshot: Snapshot
+
+    var pool: FramePool
+    var burst: Burst
+    var segments: SegmentBuffer
+    let references: UnsafeMutablePointer<Reference>
+    var referenceCount = 0
+    let chains: UnsafeMutablePointer<Chain>
+    let activePorts: UnsafeMutablePointer<UInt16>
+    var activeCount = 0
+    let entries: UnsafeMutablePointer<TransmitEntry>
+    let entryInfo: UnsafeMutablePointer<EntryInfo>
+    let tagHeads: UnsafeMutableRawPointer
+    let foreignFrames: UnsafeMutablePointer<Frame>
+    let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// Workers that got a handover in this round and must be woken.
+    var peersToWake: UInt64 = 0
+    /// Monotonic nanoseconds of the burst.
+    var time: UInt64 = 0
+    var tick: UInt32 = 0
+    private var command: FDBCommand?
+    private var flushCursor = 0
+    private var flushRemoved = 0
+
+    package init(fabric: Fabric, index: Int) {
+        self.fabric = fabric
+        link = fabric.links[index]
+        self.index = index
+        ownsFDB = index == 0
+        counters = link.counters
+        snapshot = fabric.cell.load()
+        pool = FramePool(
+            capacity: fabric.links.count > 1 ? Worker.slotCapacityWithPeers : Burst.capacity)
+        burst = Burst()
+        burst.refill(from: &pool)
+        segments = SegmentBuffer()
+        references = .allocate(capacity: Worker.referenceCapacity)
+        chains = .allocate(capacity: fabric.portCapacity)
+        chains.initialize(repeating: Chain(head: -1, tail: -1), count: fabric.portCapacity)
+        activePorts = .allocate(capacity: fabric.portCapacity)
+        entries = .allocate(capacity: Burst.capacity)
+        entryInfo = .allocate(capacity: Burst.capacity)
+        tagHeads = .allocate(byteCount: Burst.capacity * TagHead.stride, alignment: 64)
+        foreignFrames = .allocate(capacity: Burst.capacity)
+        foreignSlots = .allocate(capacity: Burst.capacity)
+        link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
+    }
+
+    deinit {
+        references.deallocate()
+        chains.deallocate()
+        activePorts.deallocate()
+        entries.deallocate()
+        entryInfo.deallocate()
+        tagHeads.deallocate()
+        foreignFrames.deallocate()
+        foreignSlots.deallocate()
+    }
+
+    // MARK: Rounds
+
+    /// Starts a round at monotonic time `time` in nanoseconds; true when the snapshot is a new one,
+    /// so that the caller looks at which ports it now owns.
+    package mutating func beginRound(time: UInt64) -> Bool {
+        self.time = time
+        tick = Worker.tick(time)
+        var changed = false
+        if fabric.cell.generation != snapshot.generation {
+            snapshot = fabric.cell.load()
+            link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
+            changed = true
+        }
+        if ownsFDB { serveFDB() }
+        return changed
+    }
+
+    /// Monotonic nanoseconds as FDB ticks.
+    package static func tick(_ time: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: time / (1_000_000_000 / UInt64(FDB.ticksPerSecond)))
+    }
+
+    /// Whether this worker owns the port in its snapshot.
+    package func owns(_ port: UInt16) -> Bool {
+        Int(port) < snapshot.portCount && snapshot.attachments[Int(port)] != nil
+            && Int(snapshot.ports[Int(port)].worker) == index
+    }
+
+    /// Receives one burst from a port that this worker owns and switches it.
+    package mutating func serve(port: UInt16) -> ReceiveOutcome {
+        guard owns(port), let attachment = snapshot.attachments[Int(port)] else { return .drained }
+        recycleSlots()
+        burst.refill(from: &pool)
+        guard burst.limit > 0 else { return .more }
+        let outcome = attachment.receive(into: &burst)
+        if burst.count > 0 {
+            link.bursts.store(link.bursts.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+            if snapshot.ports[Int(port)].flags.contains(.captured) { captureIngress(port: port) }
+            forward(ingress: port)
+            transmitAll()
+        }
+        burst.clear()
+        return outcome
+    }
+
+    /// Transmits what other workers handed over and wakes those that got something; true when there
+    /// was anything to do.
+    package mutating func endRound() -> Bool {
+        var busy = false
+        if fabric.links.count > 1 {
+            for peer in 0..<fabric.links.count where peer != index {
+                while receiveHandoffs(from: peer) { busy = true }
+            }
+            while peersToWake != 0 {
+                let peer = peersToWake.trailingZeroBitCount
+                peersToWake &= peersToWake &- 1
+                fabric.links[peer].wake()
+            }
+        }
+        return busy || command != nil
+    }
+
+    /// Declares that the thread is about to wait; false when something came in meanwhile. Follow a
+    /// true with ``didWake()`` after waiting.
+    package func willSleep() -> Bool {
+        link.setSleeping(true)
+        let idle =
+            fabric.cell.generation == snapshot.generation && !link.hasCommands && command == nil
+            && link.incoming.allSatisfy { $0.isEmpty }
+            && (!ownsFDB || fabric.links.allSatisfy { $0.learns.isEmpty })
+        if idle {
+            link.sleeps.add(1, ordering: .relaxed)
+        } else {
+            link.setSleeping(false)
+        }
+        return idle
+    }
+
+    package func didWake() { link.setSleeping(false) }
+
+    /// Nanoseconds after which the worker wants a round though nothing happens; nil for never.
+    package var wakeInterval: UInt64? {
+        ownsFDB && fabric.fdb.learnedCount > 0 ? 1_000_000_000 : nil
+    }
+
+    // MARK: Owner duties
+
+    private mutating func serveFDB() {
+        for peer in fabric.links where peer.index != index {
+            while let request = peer.learns.pop() {
+                fabric.fdb.learn(
+                    FDBKey(word: request.key), port: request.port, sticky: request.isSticky,
+                    now: request.tick)
+            }
+        }
+        // One slice of one command per round: a flush of a big table must not hold up frames.
+        if command == nil, let next = link.takeCommand() {
+            command = next
+            flushCursor = 0
+            flushRemoved = 0
+        }
+        if let current = command, let changed = carryOut(current.operation) {
+            command = nil
+            current.completion(changed)
+        }
+        fabric.fdb.sweep(now: tick)
+    }
+
+    /// Carries a command on; nil when it needs another round.
+    private mutating func carryOut(_ operation: FDBCommand.Operation) -> Int? {
+        switch operation {
+        case .addStatic(let key, let port):
+            return fabric.fdb.addStatic(key, port: port, now: tick) ? 1 : 0
+        case .delete(let key):
+            return fabric.fdb.delete(key) ? 1 : 0
+        case .flush(let pattern):
+            let done = fabric.fdb.flush(
+                pattern, cursor: &flushCursor, budget: 16_384, removed: &flushRemoved)
+            return done ? flushRemoved : nil
+        case .setPortLimit(let limit, let port):
+            fabric.fdb.setLimit(limit, port: port)
+            return 0
+        }
+    }
+
+    // MARK: Deciding a burst
+
+    private mutating func forward(ingress: UInt16) {
+        let context = Forwarding.Context(
+            snapshot: snapshot, fdb: fabric.fdb, isOwner: ownsFDB, now: tick)
+        let isSticky = snapshot.ports[Int(ingress)].flags.contains(.sticky)
+        var bytes: UInt64 = 0
+        var segmentCount: UInt64 = 0
+        var forwarded: UInt64 = 0
+        var flooded: UInt64 = 0
+        for place in 0..<burst.count {
+            let frame = burst.frames + place
+            bytes &+= UInt64(frame.pointee.byteCount)
+            var verdict: Verdict
+            if Forwarding.normalise(&frame.pointee) {
+                verdict = Forwarding.decide(frame.pointee, ingress: ingress, in: context)
+            } else {
+                verdict = .drop(.runt)
+            }
+            frame.pointee.segmentCount = verdict.segmentCount
+            segmentCount &+= UInt64(verdict.segmentCount)
+            if verdict.domain != 0 {
+                counters.add(1, .received, domain: verdict.domain)
+                counters.add(
+                    UInt64(frame.pointee.byteCount), .receivedBytes, domain: verdict.domain)
+            }
+            learn(verdict, frame: frame.pointee, ingress: ingress, isSticky: isSticky)
+            switch verdict.action {
+            case .forward:
+                forwarded &+= 1
+                deliver(place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain)
+            case .flood:
+                if flood(place: place, ingress: ingress, domain: verdict.domain, in: context) {
+                    flooded &+= 1
+                    counters.add(1, .flooded, domain: verdict.domain)
+                } else {
+                    counters.drop(.floodNowhere, port: ingress, domain: verdict.domain)
+                }
+            case .drop:
+                counters.drop(verdict.reason, port: ingress, domain: verdict.domain)
+            }
+        }
+        counters.add(UInt64(burst.count), .received, port: ingress)
+        counters.add(bytes, .receivedBytes, port: ingress)
+        counters.add(segmentCount, .receivedSegments, port: ingress)
+        counters.add(forwarded, .forwarded, port: ingress)
+        counters.add(flooded, .flooded, port: ingress)
+    }
+
+    /// Carries out a verdict's learning effect.
+    @inline(__always)
+    private mutating func learn(
+        _ verdict: Verdict, frame: Frame, ingress: UInt16, isSticky: Bool
+    ) {
+        switch verdict.learning {
+        case .none: return
+        case .refresh: fabric.fdb.refresh(at: verdict.sourceIndex, now: tick)
+        case .learn, .move:
+            let key = FDBKey(
+                domain: verdict.domain, address: MACAddress(frame.bytes + 6).rawValue)
+            if ownsFDB {
+                fabric.fdb.learn(key, port: ingress, sticky: isSticky, now: tick)
+            } else if link.learns.push(
+                LearnRequest(key: key.word, port: ingress, isSticky: isSticky, tick: tick))
+            {
+                peersToWake |= 1
+            }
+        // A full ring loses the request, not the frame: the next frame asks again.
+        }
+    }
+
+    /// Delivers a frame to every member of the domain that it may reach; false when there is none.
+    private mutating func flood(
+        place: Int, ingress: UInt16, domain: UInt16, in context: Forwarding.Context
+    ) -> Bool {
+        let entry = snapshot.domains[Int(domain)]
+        let isIsolated = snapshot.ports[Int(ingress)].flags.contains(.isolated)
+        var reached = false
+        for position in Int(entry.floodStart)..<Int(entry.floodStart + entry.floodCount) {
+            let member = snapshot.members[position]
+            if member.port == ingress { continue }
+            let egress = snapshot.ports[Int(member.port)]
+            if isIsolated, egress.flags.contains(.isolated) { continue }
+            reached = true
+            if Int(egress.worker) == index {
+                chain(burst.frames + place, to: member.port, vid: member.vid, domain: domain)
+            } else {
+                handOverCopy(place: place, to: member.port, vid: member.vid, domain: domain)
+            }
+        }
+        return reached
+    }
+
+    /// Delivers a unicast frame.
+    private mutating func deliver(place: Int, to egress: UInt16, vid: UInt16, _ domain: UInt16) {
+        let owner = Int(snapshot.ports[Int(egress)].worker)
+        if owner == index {
+            chain(burst.frames + place, to: egress, vid: vid, domain: domain)
+        } else {
+            let slot = burst.detachSlot(place)
+            handOver(burst.frames[place], slot: slot, to: egress, vid: vid, domain: domain)
+        }
+    }
+
+    /// Adds a copy to the end of a port's chain.
+    @inline(__always)
+    mutating func chain(
+        _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16,
+        isCounted: Bool = false
+    ) {
+        if !isCounted { counters.add(1, .copies, port: egress) }
+        if referenceCount == Worker.referenceCapacity { transmitAll() }
+        let place = Int32(truncatingIfNeeded: referenceCount)
+        (references + referenceCount).initialize(
+            to: Reference(frame: frame, next: -1, vid: vid, domain: domain))
+        referenceCount &+= 1
+        let list = chains + Int(egress)
+        if list.pointee.head < 0 {
+            list.pointee.head = place
+            activePorts[activeCount] = egress
+            activeCount &+= 1
+        } else {
+            references[Int(list.pointee.tail)].next = place
+        }
+        list.pointee.tail = place
+    }
+}

@@ -1,1 +1,0 @@
-// Ports: placeholder, replaced by the first slice.

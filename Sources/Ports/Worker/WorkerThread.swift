@@ -1,0 +1,199 @@
+import CLinux
+import Dataplane
+import Glibc
+import Synchronization
+
+/// A forwarding thread: runs a ``Worker`` and waits in epoll while there is nothing to do.
+///
+/// One round: wait for readable ports (not at all after a busy round), serve one burst of each, then
+/// frames handed over by other workers. Ports are watched level-triggered, so a port with more than a
+/// burst is simply readable again; a port that has ended is no longer watched. Ports without a
+/// descriptor are asked every millisecond. Idle costs no CPU but one wake-up a second while there
+/// are learned addresses to age.
+package final class WorkerThread: Waker, @unchecked Sendable {
+    // @unchecked: `thread` is written by start() and read by join(), both on the control side.
+    private let fabric: Fabric
+    private let index: Int
+    private let epoll: Int32
+    private let event: Int32
+    private let isStopping = Atomic<Bool>(false)
+    private var thread: pthread_t?
+
+    /// Identifies the wake-up descriptor among epoll's events; no port has this number.
+    private static let wakeToken = UInt64.max
+
+    package init(fabric: Fabric, index: Int) throws(PortError) {
+        self.fabric = fabric
+        self.index = index
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard epoll >= 0 else {
+            throw PortError.kernel("epoll_create1", object: "worker \(index)", errno)
+        }
+        event = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+        guard event >= 0 else {
+            let error = errno
+            close(epoll)
+            throw PortError.kernel("eventfd", object: "worker \(index)", error)
+        }
+        watch(event, token: WorkerThread.wakeToken)
+        fabric.links[index].setWaker(self)
+    }
+
+    deinit {
+        close(epoll)
+        close(event)
+    }
+
+    package func wake() {
+        var one: UInt64 = 1
+        _ = write(event, &one, 8)
+    }
+
+    package func start() throws(PortError) {
+        let box = Unmanaged.passRetained(self)
+        var created = pthread_t()
+        let status = pthread_create(
+            &created, nil,
+            { argument in
+                guard let argument else { return nil }
+                let thread = Unmanaged<WorkerThread>.fromOpaque(argument).takeRetainedValue()
+                _ = clinux_set_thread_name("heddle-worker")
+                thread.run()
+                return nil
+            }, box.toOpaque())
+        guard status == 0 else {
+            box.release()
+            throw PortError.kernel("pthread_create", object: "worker \(index)", status)
+        }
+        thread = created
+    }
+
+    /// Ends the loop and waits for the thread.
+    package func stop() {
+        isStopping.store(true, ordering: .releasing)
+        wake()
+        if let thread { pthread_join(thread, nil) }
+        thread = nil
+    }
+
+    // MARK: The loop
+
+    /// Ports that the loop watches or asks, rebuilt when a new snapshot comes.
+    private struct Watched {
+        /// By port number: the descriptor watched, or -1.
+        var descriptors: [Int32] = []
+        /// Ports without a descriptor.
+        var asked: [UInt16] = []
+    }
+
+    private func run() {
+        var worker = Worker(fabric: fabric, index: index)
+        var watched = Watched()
+        let eventCapacity = 64
+        let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: eventCapacity)
+        defer { events.deallocate() }
+        rebuild(&watched, for: worker.snapshot, owner: worker)
+        var isBusy = false
+
+        while !isStopping.load(ordering: .acquiring) {
+            var timeout: Int32 = 0
+            var sleeps = false
+            if !isBusy, worker.willSleep() {
+                sleeps = true
+                timeout = waitMilliseconds(worker: worker, asks: !watched.asked.isEmpty)
+            }
+            let count = Int(epoll_wait(epoll, events, Int32(eventCapacity), timeout))
+            if sleeps { worker.didWake() }
+            if worker.beginRound(time: WorkerThread.monotonicNanoseconds()) {
+                rebuild(&watched, for: worker.snapshot, owner: worker)
+            }
+            isBusy = false
+            for position in 0..<max(count, 0) {
+                let token = events[position].data.u64
+                if token == WorkerThread.wakeToken {
+                    var value: UInt64 = 0
+                    _ = read(event, &value, 8)
+                } else if serve(UInt16(truncatingIfNeeded: token), with: &worker, &watched) {
+                    isBusy = true
+                }
+            }
+            var position = 0
+            while position < watched.asked.count {
+                let port = watched.asked[position]
+                switch worker.serve(port: port) {
+                case .more:
+                    isBusy = true
+                    position += 1
+                case .drained: position += 1
+                case .ended: watched.asked.remove(at: position)
+                }
+            }
+            if worker.endRound() { isBusy = true }
+        }
+    }
+
+    /// Serves a readable port; true when it had a full burst. An ended one is no longer watched.
+    private func serve(
+        _ port: UInt16, with worker: inout Worker, _ watched: inout Watched
+    ) -> Bool {
+        switch worker.serve(port: port) {
+        case .more: return true
+        case .drained: return false
+        case .ended:
+            if Int(port) < watched.descriptors.count, watched.descriptors[Int(port)] >= 0 {
+                unwatch(watched.descriptors[Int(port)])
+                watched.descriptors[Int(port)] = -1
+            }
+            return false
+        }
+    }
+
+    private func waitMilliseconds(worker: borrowing Worker, asks: Bool) -> Int32 {
+        if asks { return 1 }
+        guard let interval = worker.wakeInterval else { return -1 }
+        return Int32(interval / 1_000_000)
+    }
+
+    private func rebuild(_ watched: inout Watched, for snapshot: Snapshot, owner: borrowing Worker)
+    {
+        var descriptors = [Int32](repeating: -1, count: snapshot.portCount)
+        var asked: [UInt16] = []
+        for port in snapshot.configuration.ports where owner.owns(port.number) {
+            if let descriptor = port.port.pollDescriptor {
+                descriptors[Int(port.number)] = descriptor
+            } else {
+                asked.append(port.number)
+            }
+        }
+        for number in 0..<max(descriptors.count, watched.descriptors.count) {
+            let old = number < watched.descriptors.count ? watched.descriptors[number] : -1
+            let new = number < descriptors.count ? descriptors[number] : -1
+            // A port that is watched under the same descriptor stays so; if the descriptor was
+            // closed and reused meanwhile, epoll has forgotten it and adding it again succeeds.
+            if old >= 0, old != new { unwatch(old) }
+            if new >= 0 { watch(new, token: UInt64(number)) }
+        }
+        watched = Watched(descriptors: descriptors, asked: asked)
+    }
+
+    private func watch(_ descriptor: Int32, token: UInt64) {
+        var interest = epoll_event()
+        interest.events = EPOLLIN.rawValue
+        interest.data.u64 = token
+        if epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &interest) != 0, errno == EEXIST {
+            // The same descriptor may now stand for another port.
+            epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &interest)
+        }
+    }
+
+    private func unwatch(_ descriptor: Int32) {
+        epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
+    }
+
+    /// CLOCK_MONOTONIC in nanoseconds.
+    package static func monotonicNanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
