@@ -1,1 +1,0 @@
-// ControlAPI: placeholder, replaced by the first slice.

@@ -1,0 +1,101 @@
+import Foundation
+
+/// What a client sends over the data socket, the SEQPACKET socket beside the HTTP one.
+///
+/// One message is one JSON object. `namespace` is answered by a `DataReply` that carries three
+/// descriptors (user, mount, network namespace, in this order). `capture` is answered by a
+/// `DataReply` and then by messages of whole pcapng blocks until the daemon closes; `stop` asks it
+/// to send the last blocks and close.
+package enum DataRequest: Codable, Sendable, Equatable {
+    case namespace(name: String)
+    case capture(CaptureRequest)
+    case stop
+
+    /// Suffix of the data socket's path after that of the HTTP socket.
+    package static let pathSuffix = ".data"
+
+    private enum Name: String, Codable { case namespace, capture, stop }
+    private enum CodingKeys: String, CodingKey { case request, name }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        switch try container.decode(Name.self, forKey: .request) {
+        case .namespace: self = .namespace(name: try container.decode(String.self, forKey: .name))
+        case .capture: self = .capture(try CaptureRequest(from: decoder))
+        case .stop: self = .stop
+        }
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .namespace(let name):
+            try container.encode(Name.namespace, forKey: .request)
+            try container.encode(name, forKey: .name)
+        case .capture(let capture):
+            try container.encode(Name.capture, forKey: .request)
+            try capture.encode(to: encoder)
+        case .stop:
+            try container.encode(Name.stop, forKey: .request)
+        }
+    }
+
+    package func json() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(self))
+    }
+
+    package init(json: [UInt8]) throws {
+        self = try JSONDecoder().decode(Self.self, from: Data(json))
+    }
+}
+
+/// Which frames to capture.
+package struct CaptureRequest: Codable, Sendable, Equatable {
+    package enum Direction: String, Codable, Sendable, CaseIterable {
+        /// From the port into the switch.
+        case ingress
+        /// From the switch out of the port.
+        case egress
+        case both
+    }
+
+    /// Names of ports; empty means every port.
+    package var ports: [String]
+    package var direction: Direction
+    /// A filter in libpcap's language; empty lets everything pass.
+    package var filter: String
+    /// Bytes kept of each frame.
+    package var snaplen: Int
+    /// Frames after which the capture ends; 0 is no limit.
+    package var count: Int
+
+    package init(
+        ports: [String], direction: Direction, filter: String, snaplen: Int, count: Int
+    ) {
+        self.ports = ports
+        self.direction = direction
+        self.filter = filter
+        self.snaplen = snaplen
+        self.count = count
+    }
+}
+
+/// The daemon's answer to a `DataRequest`.
+package struct DataReply: Codable, Sendable, Equatable {
+    package var ok: Bool
+    /// Why not, as a sentence; absent when `ok`.
+    package var error: String?
+
+    package init(ok: Bool, error: String? = nil) {
+        self.ok = ok
+        self.error = error
+    }
+
+    package func json() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
+
+    package init(json: [UInt8]) throws {
+        self = try JSONDecoder().decode(Self.self, from: Data(json))
+    }
+}
