@@ -1,7 +1,7 @@
 /// An ARP packet for IPv4 over Ethernet (RFC 826).
 @frozen
 public struct ARPView: ~Escapable {
-    public static let byteCount = 28
+    @inlinable public static var byteCount: Int { 28 }
 
     public let bytes: RawSpan
 

@@ -5,7 +5,7 @@
 @frozen
 public struct EthernetView: ~Escapable {
     /// The length of an untagged header, and the shortest frame that can be viewed.
-    public static let minimumByteCount = 14
+    @inlinable public static var minimumByteCount: Int { 14 }
 
     public let bytes: RawSpan
 

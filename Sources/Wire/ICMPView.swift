@@ -1,7 +1,7 @@
 /// The start of an ICMP or ICMPv6 message, which have the same shape (RFC 792, RFC 4443).
 @frozen
 public struct ICMPView: ~Escapable {
-    public static let headerByteCount = 8
+    @inlinable public static var headerByteCount: Int { 8 }
 
     public let bytes: RawSpan
 

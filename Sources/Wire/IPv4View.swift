@@ -1,7 +1,7 @@
 /// An IPv4 header and what it carries (RFC 791).
 @frozen
 public struct IPv4View: ~Escapable {
-    public static let minimumByteCount = 20
+    @inlinable public static var minimumByteCount: Int { 20 }
 
     /// From the header's first byte; may be longer than the packet (Ethernet padding) or shorter
     /// (a truncated capture).

@@ -1,7 +1,7 @@
 /// An IPv6 header and what it carries (RFC 8200).
 @frozen
 public struct IPv6View: ~Escapable {
-    public static let headerByteCount = 40
+    @inlinable public static var headerByteCount: Int { 40 }
 
     /// From the header's first byte; may be longer than the packet (Ethernet padding) or shorter
     /// (a truncated capture).

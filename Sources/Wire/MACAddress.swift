@@ -34,8 +34,10 @@ public struct MACAddress: Hashable, Sendable {
         octets.storeBigEndian(UInt16(truncatingIfNeeded: rawValue), at: 4)
     }
 
-    public static let broadcast = MACAddress(rawValue: 0xFFFF_FFFF_FFFF)
-    public static let zero = MACAddress(rawValue: 0)
+    @inlinable public static var broadcast: MACAddress {
+        MACAddress(rawValue: 0xFFFF_FFFF_FFFF)
+    }
+    @inlinable public static var zero: MACAddress { MACAddress(rawValue: 0) }
 
     /// Whether the I/G bit is set: a group address, the broadcast address included.
     @inlinable @inline(__always)

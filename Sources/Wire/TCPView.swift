@@ -1,7 +1,7 @@
 /// A TCP header and what it carries (RFC 9293 section 3.1).
 @frozen
 public struct TCPView: ~Escapable {
-    public static let minimumByteCount = 20
+    @inlinable public static var minimumByteCount: Int { 20 }
 
     public let bytes: RawSpan
 

@@ -1,7 +1,7 @@
 /// A UDP header and what it carries (RFC 768).
 @frozen
 public struct UDPView: ~Escapable {
-    public static let headerByteCount = 8
+    @inlinable public static var headerByteCount: Int { 8 }
 
     public let bytes: RawSpan
 

@@ -2,7 +2,7 @@
 @frozen
 public struct VLANTag: Hashable, Sendable {
     /// What the tag adds to a frame's length.
-    public static let byteCount = 4
+    @inlinable public static var byteCount: Int { 4 }
 
     public var tpid: EtherType
     /// Tag control information: PCP (3 bits), DEI (1 bit), VID (12 bits).

@@ -1,7 +1,8 @@
 import Wire
 
 /// What a frame's sender left for its receiver to finish: a checksum, the cutting into segments, or
-/// nothing. It has the meaning of `virtio_net_hdr_v1` (virtio 1.3 section 5.1.6) in host byte order.
+/// nothing. It has the meaning of `virtio_net_hdr_v1` (virtio 1.3 section 5.1.6), in host byte
+/// order.
 ///
 /// Every field comes from a guest and may be a lie; `check(_:byteCount:)` tells before any is used.
 package struct Offload: Equatable, Sendable, BitwiseCopyable {

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Builds the fuzz targets with libFuzzer into .build/fuzz and runs each over its committed corpus.
+#
+#   Tests/Fuzz/run.sh [RUNS] [TARGET…]     RUNS per target, 1000000 if not given
+#
+# A new target is a name in `all`, a line in `sources`, one file here that exports
+# LLVMFuzzerTestOneInput and a folder of first inputs in Corpus/. All of its sources are compiled as
+# one module, so that imports of Heddle's own modules are taken out on the way. New inputs are
+# collected in .build/fuzz/TARGET and kept from run to run; a crash leaves its input there as
+# crash-….
+set -eu
+cd "$(dirname "$0")/../.."
+
+runs=${1:-1000000}
+[ $# -gt 0 ] && shift
+all='wire offload'
+targets=${*:-$all}
+work=$PWD/.build/fuzz
+
+sources() {
+    case $1 in
+    wire) echo Sources/Wire/*.swift Tests/Fuzz/WireFuzz.swift ;;
+    offload)
+        echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift Tests/Fuzz/OffloadFuzz.swift
+        ;;
+    *)
+        echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2
+        exit 2
+        ;;
+    esac
+}
+
+for target in $targets; do
+    files=$(sources "$target")
+    tree=$work/$target.sources
+    rm -rf "$tree"
+    mkdir -p "$tree" "$work/$target"
+    for file in $files; do
+        # Blanked and not deleted, so that line numbers stay.
+        sed -E 's/^import (Wire|Dataplane)$//' "$file" >"$tree/$(echo "$file" | tr / -)"
+    done
+    swiftc -O -wmo -g -use-ld=lld -parse-as-library -swift-version 6 -package-name heddle \
+        -enable-experimental-feature Lifetimes -sanitize=fuzzer,address \
+        -module-name Fuzz "$tree"/*.swift -o "$work/$target.fuzz"
+    echo "fuzz: $target, $runs runs"
+    "$work/$target.fuzz" -runs="$runs" -max_len=1600 -timeout=10 -rss_limit_mb=2048 \
+        -print_final_stats=1 -verbosity=0 -artifact_prefix="$work/$target/" \
+        "$work/$target" "Tests/Fuzz/Corpus/$target"
+done
