@@ -66,13 +66,13 @@ package struct LinkFlags: OptionSet, Sendable {
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// Administratively up.
-    package static let up = LinkFlags(rawValue: UInt32(IFF_UP.rawValue))
-    package static let broadcast = LinkFlags(rawValue: UInt32(IFF_BROADCAST.rawValue))
-    package static let loopback = LinkFlags(rawValue: UInt32(IFF_LOOPBACK.rawValue))
+    package static let up = LinkFlags(rawValue: UInt32(IFF_UP))
+    package static let broadcast = LinkFlags(rawValue: UInt32(IFF_BROADCAST))
+    package static let loopback = LinkFlags(rawValue: UInt32(IFF_LOOPBACK))
     /// Operational: up and with a carrier.
-    package static let running = LinkFlags(rawValue: UInt32(IFF_RUNNING.rawValue))
-    package static let promiscuous = LinkFlags(rawValue: UInt32(IFF_PROMISC.rawValue))
-    package static let multicast = LinkFlags(rawValue: UInt32(IFF_MULTICAST.rawValue))
+    package static let running = LinkFlags(rawValue: UInt32(IFF_RUNNING))
+    package static let promiscuous = LinkFlags(rawValue: UInt32(IFF_PROMISC))
+    package static let multicast = LinkFlags(rawValue: UInt32(IFF_MULTICAST))
     /// The driver reports a carrier.
-    package static let lowerUp = LinkFlags(rawValue: UInt32(IFF_LOWER_UP.rawValue))
+    package static let lowerUp = LinkFlags(rawValue: UInt32(CLINUX_IFF_LOWER_UP))
 }

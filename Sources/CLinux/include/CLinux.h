@@ -11,18 +11,21 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
-#include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/if_addr.h>
+#include <linux/magic.h>
 #include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
 #include <linux/virtio_net.h>
+// Not <linux/if.h>: Swift's Glibc module has this one, and there may be one struct ifreq only.
+#include <net/if.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -43,8 +46,12 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+// Only <linux/if.h> has it: the driver reports a carrier.
+#define CLINUX_IFF_LOWER_UP (1 << 16)
 
 // -- Missing from the UAPI headers of Debian 12 (Linux 6.1); probed at run time, never assumed.
 
@@ -89,6 +96,15 @@ static inline int clinux_fcntl_value(int fd, int command, long argument) {
 static inline int clinux_open_mode(const char *path, int flags, unsigned int mode) {
     return open(path, flags, mode);
 }
+
+// -- A parameter of a transparent union type (glibc's __SOCKADDR_ARG) takes no NULL from Swift.
+
+static inline int clinux_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
+
+// -- A global variable, which Swift 6 takes for shared mutable state; read it before threads start
+// or leave setenv alone, as Heddle does.
+
+static inline char *const *clinux_environment(void) { return environ; }
 
 // -- Arithmetic that the headers offer as macros only.
 
