@@ -109,6 +109,34 @@ struct CaptureFilterTests {
         #expect(elapsed < .seconds(5))
     }
 
+    @Test("compiles or refuses any words, and matches any frame without a fault", arguments: 0..<10)
+    func randomWords(seed: UInt64) {
+        // No words that libpcap would ask the resolver about.
+        let words = [
+            "arp", "ip", "ip6", "tcp", "udp", "icmp6", "vlan", "mpls", "pppoes", "geneve", "llc",
+            "and", "or", "not", "(", ")", "[", "]", "=", "!=", "<", "&", "+", "*", "/", "<<", "-",
+            "0", "1", "10", "4294967295", "port", "portrange", "1-65535", "host", "net",
+            "10.0.0.0/8", "2001:db8::/32", "mask", "ether", "src", "dst", "proto", "protochain",
+            "len", "less", "greater", "broadcast", "multicast", "gateway", "tcp[tcpflags]",
+            "ip[0:4]", "ether[12:2]", "udp[8]", "ifname", "wlan", "type", "mgt", "stp", "iso",
+        ]
+        var random = SplitMix(state: seed)
+        var compiled = 0
+        for _ in 0..<1_000 {
+            let count = Int.random(in: 1...8, using: &random)
+            let chosen = (0..<count).map { _ in words.randomElement(using: &random)! }
+            guard let filter = try? CaptureFilter(chosen.joined(separator: " ")) else { continue }
+            compiled += 1
+            var frame = Bool.random(using: &random) ? Self.taggedPing : Self.arp
+            for _ in 0..<4 {
+                let place = Int.random(in: 0..<frame.count, using: &random)
+                frame[place] = UInt8.random(in: 0...255, using: &random)
+            }
+            _ = filter.matches(Array(frame.prefix(Int.random(in: 0...60, using: &random))))
+        }
+        #expect(compiled > 20)
+    }
+
     @Test("compiles and matches on many threads at once")
     func threads() async throws {
         let shared = try CaptureFilter("arp")
