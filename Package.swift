@@ -42,7 +42,12 @@ let package = Package(
         .target(
             name: "Topology",
             dependencies: ["Wire", .product(name: "Yams", package: "Yams")]),
-        .target(name: "Capture", dependencies: ["Wire", "Dataplane", "CPcap"]),
+        .target(
+            name: "Capture",
+            dependencies: [
+                "Wire", "Dataplane", "CPcap",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         .target(name: "ControlAPI"),
         .target(
             name: "Control",
@@ -68,7 +73,12 @@ let package = Package(
         .testTarget(name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "CLinux", "TestSupport"]),
         .testTarget(name: "TopologyTests", dependencies: ["Topology", "TestSupport"]),
-        .testTarget(name: "CaptureTests", dependencies: ["Capture", "TestSupport"]),
+        .testTarget(
+            name: "CaptureTests",
+            dependencies: [
+                "Capture", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         .testTarget(
             name: "ControlTests", dependencies: ["Control", "ControlAPI", "TestSupport"]),
         .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),

@@ -1,5 +1,3 @@
-// libpcap. _GNU_SOURCE first, so that every shim agrees on the layout of fd_set.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// libpcap, without _GNU_SOURCE: Swift's own Glibc module is built without it, and a second layout
+// of fd_set (`fds_bits` for `__fds_bits`) does not compile in a file that sees both.
 #include <pcap/pcap.h>

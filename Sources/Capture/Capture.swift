@@ -1,1 +1,0 @@
-// Capture: placeholder, replaced by the first slice.
