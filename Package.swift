@@ -30,7 +30,7 @@ let package = Package(
         .target(
             name: "Ports",
             dependencies: [
-                "Wire", "Dataplane", "CLinux", "CPcap",
+                "Wire", "Dataplane", "Capture", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
         .target(

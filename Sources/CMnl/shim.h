@@ -1,5 +1,3 @@
-// libmnl. _GNU_SOURCE first, so that every shim agrees on the layout of fd_set.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+// libmnl. Without _GNU_SOURCE: with it, struct fd_set would have another member name here than in
+// Swift's Glibc module.
 #include <libmnl/libmnl.h>

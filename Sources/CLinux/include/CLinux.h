@@ -7,6 +7,15 @@
 #define _GNU_SOURCE
 #endif
 
+// _GNU_SOURCE implies X/Open, under which glibc calls the member of fd_set differently; Swift's own
+// modules see it without. One program may not have both, so this one header is read as they read it.
+#include <features.h>
+#ifdef __USE_XOPEN
+#undef __USE_XOPEN
+#include <sys/select.h>
+#define __USE_XOPEN 1
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>

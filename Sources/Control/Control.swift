@@ -1,1 +1,0 @@
-// Control: placeholder, replaced by the first slice.

@@ -1,0 +1,205 @@
+import Dataplane
+import Foundation
+import Logging
+import Ports
+import Synchronization
+import Topology
+
+/// The control side of one switch: observes, plans, applies with undo, verifies, and answers.
+///
+/// Locks. `changes` serialises everything that changes the switch and is held across kernel
+/// requests; it also guards the state on disk. `model` guards the picture that listings read and is
+/// held for copies only, so that a listing never waits for an apply.
+package final class Controller: Sendable {
+    package struct Options: Sendable {
+        package var stateDirectory: String
+        package var namespaceDirectory: String
+        package var workers: Int
+        package var isSandbox: Bool
+
+        package init(
+            stateDirectory: String, namespaceDirectory: String, workers: Int = 1,
+            isSandbox: Bool = false
+        ) {
+            self.stateDirectory = stateDirectory
+            self.namespaceDirectory = namespaceDirectory
+            self.workers = workers
+            self.isSandbox = isSandbox
+        }
+    }
+
+    let options: Options
+    let fabric: Fabric
+    let provisioning: DeviceProvisioning
+    let instance: String
+    let store: StateStore
+    let log: Logger
+    let startTime = DispatchTime.now()
+    let model = Mutex(SwitchModel())
+    /// What the state file holds; whoever changes the switch holds this lock.
+    let changes: Mutex<InstanceState>
+    let captures = Mutex<[CaptureTap]>([])
+    private let threads: [WorkerThread]
+    let watcher: LinkWatcher
+
+    /// Loads the state and starts the workers; nothing is attached yet.
+    package init(options: Options, log: Logger) throws {
+        self.options = options
+        self.log = log
+        store = try StateStore(directory: options.stateDirectory)
+        let state = try store.load()
+        try store.save(state)
+        instance = state.instance
+        changes = Mutex(state)
+        provisioning = DeviceProvisioning(instance: state.instance)
+        let fabric = Fabric(workers: options.workers, memory: MappedMemory())
+        self.fabric = fabric
+        threads = try (0..<options.workers).map { try WorkerThread(fabric: fabric, index: $0) }
+        watcher = try LinkWatcher(log: log)
+        for thread in threads { try thread.start() }
+        recoverNamespaces()
+        watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }
+    }
+
+    /// Namespaces that an earlier run made and that still exist are ours again.
+    private func recoverNamespaces() {
+        changes.withLock { state in
+            for record in state.namespaces {
+                guard
+                    let found = try? NetworkNamespace.open(
+                        named: record.name, in: options.namespaceDirectory),
+                    found.identity == record.identity
+                else { continue }
+                model.withLock {
+                    $0.namespaces[record.name] = LiveNamespace(namespace: found, isOurs: true)
+                }
+            }
+        }
+    }
+
+    /// Detaches everything, removes exactly what Heddle made and stops the workers.
+    ///
+    /// The stored topology stays, for the next start.
+    package func stop() {
+        watcher.stop()
+        changes.withLock { state in
+            let ports = model.withLock { model in
+                let ports = model.ports
+                model.ports = []
+                return ports
+            }
+            publishAndWait()
+            fabric.reclaim()
+            for port in ports {
+                do {
+                    try provisioning.remove(port)
+                } catch {
+                    log.warning("port '\(port.spec.name)': its device stays behind: \(error)")
+                }
+            }
+            let names = ports.compactMap { $0.device?.isOurs == true ? $0.spec.name : nil }
+            state.devices.removeAll { names.contains($0.port) }
+            removeLeftovers(&state)
+            let namespaces = model.withLock { model in
+                let namespaces = model.namespaces
+                model.namespaces = [:]
+                return namespaces
+            }
+            for (name, live) in namespaces where live.isOurs {
+                removeNamespace(name, expecting: live.namespace.identity, &state)
+            }
+            save(state)
+        }
+        for thread in threads { thread.stop() }
+    }
+
+    /// Removes a namespace that Heddle made, unless its name belongs to another by now.
+    func removeNamespace(
+        _ name: String, expecting identity: NetworkNamespace.Identity, _ state: inout InstanceState
+    ) {
+        do {
+            try NetworkNamespace.remove(
+                named: name, in: options.namespaceDirectory, expecting: identity)
+        } catch {
+            log.warning("namespace '\(name)' stays behind: \(error)")
+        }
+        state.namespaces.removeAll { $0.name == name }
+    }
+
+    /// Removes recorded devices that no port has: of a crashed run under another topology.
+    func removeLeftovers(_ state: inout InstanceState) {
+        let used = model.withLock { Set($0.ports.map(\.spec.name)) }
+        for record in state.devices where !used.contains(record.port) {
+            do {
+                try removeLeftover(record)
+            } catch {
+                log.warning("device '\(record.device)' of an earlier run stays behind: \(error)")
+            }
+        }
+        state.devices.removeAll { !used.contains($0.port) }
+        let usedNamespaces = model.withLock { Set($0.ports.compactMap(\.spec.namespace)) }
+        for record in state.namespaces where !usedNamespaces.contains(record.name) {
+            model.withLock { _ = $0.namespaces.removeValue(forKey: record.name) }
+            removeNamespace(record.name, expecting: record.identity, &state)
+        }
+    }
+
+    private func removeLeftover(_ record: InstanceState.DeviceRecord) throws {
+        guard let name = record.namespace else {
+            try TAPProvisioner.remove(name: record.device, mark: record.mark)
+            return
+        }
+        guard
+            let namespace = try NetworkNamespace.open(
+                named: name, in: options.namespaceDirectory),
+            namespace.identity == record.namespaceIdentity
+        else { return }
+        try TAPProvisioner.remove(
+            name: record.device, mark: record.mark, in: namespace.descriptor)
+    }
+
+    func save(_ state: InstanceState) {
+        do {
+            try store.save(state)
+        } catch {
+            log.error("\(error); after a crash Heddle would not recognise what it made")
+        }
+    }
+
+    // MARK: The dataplane
+
+    /// Publishes the model and waits until every worker uses it; false when one does not come round.
+    @discardableResult
+    func publishAndWait() -> Bool {
+        let captures = captures.withLock { $0 }
+        let configuration = model.withLock {
+            $0.configuration(workers: options.workers, captures: captures)
+        }
+        let generation = fabric.publish(configuration)
+        for _ in 0..<50_000 {
+            if fabric.isAdopted(generation) {
+                fabric.reclaim()
+                return true
+            }
+            usleep(100)
+        }
+        log.error("a worker did not take up generation \(generation) within 5 s")
+        return false
+    }
+
+    /// Has the FDB's owner carry out an operation and waits for it; how many entries changed.
+    @discardableResult
+    func fdbCommand(_ operation: FDBCommand.Operation) -> Int {
+        let done = DispatchSemaphore(value: 0)
+        let changed = Atomic<Int>(0)
+        fabric.links[0].send(
+            FDBCommand(operation) { count in
+                changed.store(count, ordering: .relaxed)
+                done.signal()
+            })
+        done.wait()
+        return changed.load(ordering: .relaxed)
+    }
+
+    var now: UInt32 { Worker.tick(WorkerThread.monotonicNanoseconds()) }
+}

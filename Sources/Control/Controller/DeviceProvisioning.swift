@@ -1,0 +1,152 @@
+import Capture
+import Dataplane
+import Netlink
+import Ports
+import SystemPackage
+import Topology
+import Wire
+
+/// Makes, adopts, changes and removes what stands behind a port.
+///
+/// Ownership. A device is ours when it bears our mark *and* the state records it; only then is it
+/// ever deleted. A persistent TAP that was there already is opened and used and left behind. A device
+/// of that name that is anything else is refused.
+struct DeviceProvisioning: Sendable {
+    let instance: String
+
+    enum Failure: Error, CustomStringConvertible {
+        case nameTaken(port: String, device: String, namespace: String?, kind: String)
+        case otherInstance(port: String, device: String, mark: String)
+
+        var description: String {
+            switch self {
+            case .nameTaken(let port, let device, let namespace, let kind):
+                "port '\(port)': device '\(device)' exists"
+                    + (namespace.map { " in namespace '\($0)'" } ?? "")
+                    + " and is \(kind), which Heddle did not make: rename or delete it, or name "
+                    + "another with 'tap: {device: NAME}'"
+            case .otherInstance(let port, let device, let mark):
+                "port '\(port)': device '\(device)' belongs to another heddle (it is marked "
+                    + "'\(mark)'): stop that one, or name another with 'tap: {device: NAME}'"
+            }
+        }
+    }
+
+    func mark(of port: String) -> String { "heddle-\(instance)-\(port)" }
+
+    /// The MAC address of a TAP port that declares none: stable for an instance and a port, so that
+    /// neighbours' caches survive a restart; locally administered, individual.
+    func derivedAddress(of port: String) -> MACAddress {
+        // FNV-1a, 64 bits.
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in "\(instance)/\(port)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        hash ^= hash >> 29
+        return MACAddress(rawValue: (hash & 0xFCFF_FFFF_FFFF) | 0x0200_0000_0000)
+    }
+
+    func interface(for spec: PortSpec, mtu: Int) -> TAPInterface? {
+        guard case .tap(let tap) = spec.attachment, let name = spec.deviceName else { return nil }
+        return TAPInterface(
+            name: name, mark: mark(of: spec.name),
+            macAddress: tap.mac ?? derivedAddress(of: spec.name), mtu: mtu,
+            addresses: tap.addresses)
+    }
+
+    /// Makes a port's attachment: all or nothing.
+    ///
+    /// - Parameter recorded: whether the state records the device as ours.
+    func attach(
+        _ spec: PortSpec, number: UInt16, origin: ObservedPort.Origin, mtu: Int,
+        namespace: NetworkNamespace?, recorded: Bool
+    ) throws -> LivePort {
+        switch spec.attachment {
+        case .pcap(let files):
+            let port = try PcapPort(reading: files.read, writing: files.write)
+            return LivePort(spec: spec, number: number, origin: origin, attachment: port)
+        case .tap:
+            guard let interface = interface(for: spec, mtu: mtu) else {
+                preconditionFailure("a TAP port has a device name")
+            }
+            let (device, isOurs) = try open(
+                interface, port: spec.name, namespace: namespace, recorded: recorded)
+            return LivePort(
+                spec: spec, number: number, origin: origin,
+                attachment: TAPPort(device: device),
+                device: LivePort.Device(
+                    name: interface.name, index: device.index, namespace: namespace,
+                    isOurs: isOurs, mark: interface.mark))
+        }
+    }
+
+    private func open(
+        _ interface: TAPInterface, port: String, namespace: NetworkNamespace?, recorded: Bool
+    ) throws -> (device: TAPDevice, isOurs: Bool) {
+        let existing = try inside(namespace) {
+            try NetlinkSocket().link(.name(interface.name))
+        }
+        guard let existing else {
+            return (
+                try TAPProvisioner.provision(interface, .create, in: namespace?.descriptor), true
+            )
+        }
+        if existing.alternativeNames.contains(interface.mark), recorded {
+            return (
+                try TAPProvisioner.provision(interface, .adopt, in: namespace?.descriptor), true
+            )
+        }
+        if let other = existing.alternativeNames.first(where: { $0.hasPrefix("heddle-") }) {
+            throw Failure.otherInstance(port: port, device: interface.name, mark: other)
+        }
+        guard existing.kind == "tun" else {
+            throw Failure.nameTaken(
+                port: port, device: interface.name, namespace: namespace?.name,
+                kind: existing.kind.map { "a \($0) device" } ?? "another kind of device")
+        }
+        let device = try inside(namespace) {
+            let device = try TAPDevice(interface.name, .adopt)
+            let socket = try NetlinkSocket()
+            let present = Set(try socket.addresses(of: device.index))
+            for address in interface.addresses where !present.contains(address) {
+                try socket.addAddress(address, to: device.index)
+            }
+            try socket.setUp(device.index, true)
+            return device
+        }
+        return (device, false)
+    }
+
+    /// Brings a port's device from one declaration to another; the device stays.
+    func reconfigure(
+        _ port: LivePort, from old: PortSpec, to new: PortSpec, mtu: Int
+    ) throws {
+        guard let device = port.device, let interface = interface(for: new, mtu: mtu),
+            case .tap(let before) = old.attachment, case .tap(let after) = new.attachment
+        else { return }
+        if device.isOurs {
+            _ = try TAPProvisioner.repair(interface, in: device.namespace?.descriptor)
+        }
+        let gone = Set(before.addresses).subtracting(after.addresses)
+        guard !gone.isEmpty else { return }
+        try inside(device.namespace) {
+            let socket = try NetlinkSocket()
+            let present = Set(try socket.addresses(of: device.index))
+            for address in gone.intersection(present) {
+                try socket.removeAddress(address, from: device.index)
+            }
+        }
+    }
+
+    /// Removes a device that Heddle made; anything else stays.
+    func remove(_ port: LivePort) throws {
+        guard let device = port.device, device.isOurs else { return }
+        try TAPProvisioner.remove(
+            name: device.name, mark: device.mark, in: device.namespace?.descriptor)
+    }
+
+    func inside<Value>(
+        _ namespace: NetworkNamespace?, _ body: () throws -> Value
+    ) throws -> Value {
+        guard let namespace else { return try body() }
+        return try namespace.run(body)
+    }
+}

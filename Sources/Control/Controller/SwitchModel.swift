@@ -1,0 +1,133 @@
+import Dataplane
+import Ports
+import Topology
+import Wire
+
+/// What the switch has now: the controller's picture of itself, as one value.
+///
+/// An apply changes a copy of it step by step and keeps the old one for the way back; the dataplane's
+/// configuration is computed from it and from nothing else.
+struct SwitchModel: Sendable {
+    var bridge = SwitchSpec()
+    /// In the order of the topology.
+    var networks: [NetworkSpec] = []
+    /// Bridge domain numbers by network name, from 1.
+    var domains: [String: UInt16] = [:]
+    /// In the order of the topology, attached ones last.
+    var ports: [LivePort] = []
+    var namespaces: [String: LiveNamespace] = [:]
+    /// Static entries that a person added; those of a port's `static:` are in its spec.
+    var staticEntries: [StaticEntry] = []
+    /// Name of the document that was applied last.
+    var documentName = ""
+
+    func port(named name: String) -> LivePort? { ports.first { $0.spec.name == name } }
+
+    func port(numbered number: UInt16) -> LivePort? { ports.first { $0.number == number } }
+
+    func network(named name: String) -> NetworkSpec? { networks.first { $0.name == name } }
+
+    func network(inDomain number: UInt16) -> NetworkSpec? {
+        networks.first { domains[$0.name] == number }
+    }
+
+    /// The declared part as a topology; with the attached ports when `includesAttached`.
+    func topology(includesAttached: Bool = false) -> Topology {
+        Topology(
+            bridge: bridge, networks: networks,
+            ports: ports.filter { includesAttached || $0.origin == .declared }.map(\.spec))
+    }
+
+    var observed: Observed {
+        Observed(
+            bridge: bridge, networks: networks,
+            ports: ports.map {
+                ObservedPort(spec: $0.spec, condition: $0.condition, origin: $0.origin)
+            },
+            namespaces: namespaces.mapValues(\.isOurs))
+    }
+
+    /// The dataplane's configuration that carries this out.
+    func configuration(workers: Int, captures: [CaptureTap]) -> DataplaneConfiguration {
+        var byName: [String: NetworkSpec] = [:]
+        for network in networks { byName[network.name] = network }
+        return DataplaneConfiguration(
+            domains: networks.compactMap { network in
+                domains[network.name].map {
+                    DomainConfiguration(
+                        number: $0, vid: network.vlan?.rawValue ?? 0, mtu: UInt32(network.mtu))
+                }
+            },
+            ports: ports.compactMap { port in
+                membership(port.spec.membership).map {
+                    PortConfiguration(
+                        number: port.number, membership: $0, isUp: port.spec.up,
+                        isIsolated: port.spec.isolated, isSticky: port.spec.sticky,
+                        worker: Int(port.number) % workers, port: port.attachment)
+                }
+            },
+            captures: captures)
+    }
+
+    /// Nil while a network of the port is not there: in the middle of an apply.
+    private func membership(_ membership: Membership) -> PortConfiguration.Membership? {
+        switch membership {
+        case .access(let network): return domains[network].map { .access(domain: $0) }
+        case .trunk(let networks, let native):
+            let numbers = networks.compactMap { domains[$0] }
+            guard numbers.count == networks.count else { return nil }
+            return .trunk(domains: numbers, native: native.flatMap { domains[$0] })
+        }
+    }
+
+    /// Static FDB entries that this model wants: of ports' `static:` and of people.
+    var wantedStaticEntries: Set<StaticEntry> {
+        var result = Set(staticEntries)
+        for port in ports {
+            for network in port.spec.membership.networks {
+                for address in port.spec.staticMACs {
+                    result.insert(
+                        StaticEntry(network: network, address: address, port: port.spec.name))
+                }
+            }
+        }
+        return result
+    }
+}
+
+/// A static FDB entry by names.
+struct StaticEntry: Hashable, Sendable {
+    var network: String
+    var address: MACAddress
+    var port: String
+}
+
+/// A namespace that ports use, kept open so that its name cannot come to mean another.
+struct LiveNamespace: Sendable {
+    var namespace: NetworkNamespace
+    var isOurs: Bool
+}
+
+/// A port that exists: its declaration and what stands behind it.
+struct LivePort: Sendable {
+    var spec: PortSpec
+    /// Stays with the name across restarts.
+    let number: UInt16
+    var origin: ObservedPort.Origin
+    /// The TAP device's descriptor, or a file.
+    var attachment: any Port
+    /// The kernel's end of a TAP port.
+    var device: Device?
+    var condition: ObservedPort.Condition = .up
+
+    struct Device: Sendable {
+        var name: String
+        var index: Int32
+        /// The namespace that it is in; nil for the switch's own.
+        var namespace: NetworkNamespace?
+        /// Whether Heddle made it; otherwise it was there, is used, and stays.
+        var isOurs: Bool
+        /// The alternative name that marks it as ours.
+        var mark: String
+    }
+}

@@ -1,0 +1,372 @@
+import Dataplane
+import Ports
+import Topology
+
+/// One apply: carries out a plan's actions in order, each with its undo, and verifies the result.
+///
+/// Theory of operation
+///
+/// The model is a value, so the way back for everything in the dataplane is the old value. What
+/// touches the kernel registers an undo. What would *destroy* (a detached port's device, a namespace)
+/// is put off until all else has succeeded, because it has no undo: a failing apply so loses
+/// nothing. The exception is a device whose name a new port needs: it goes at once, and its undo
+/// makes it again.
+///
+/// Every device about to be made is recorded in the state before the first one is, so that a crash
+/// at any point leaves nothing unrecorded.
+///
+/// Runs with the controller's `changes` lock held.
+struct Transaction {
+    /// What went wrong, and what became of the rest.
+    struct Failure: Error {
+        let lines: [String]
+    }
+
+    private let controller: Controller
+    private let before: SwitchModel
+    private(set) var model: SwitchModel
+    private(set) var state: InstanceState
+    /// All networks and ports as they are to be; MTUs come from here.
+    private let target: Topology
+    private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
+    /// Detached ports whose devices go at the end.
+    private var retiring: [LivePort] = []
+    private var retiringNamespaces: [String] = []
+    private var touched: [String] = []
+    private var flushes: [FDB.FlushPattern] = []
+
+    init(
+        _ controller: Controller, model: SwitchModel, state: InstanceState, target: Topology
+    ) {
+        self.controller = controller
+        before = model
+        self.model = model
+        self.state = state
+        self.target = target
+    }
+
+    /// Carries the plan out; on failure undoes what was done and throws both.
+    mutating func carryOut(_ plan: Plan) throws(Failure) {
+        recordIntentions(plan)
+        for action in plan.actions {
+            do {
+                try perform(action)
+            } catch {
+                throw rollback(after: "\(action)", error: "\(error)")
+            }
+        }
+        publish()
+        do {
+            try verify()
+        } catch {
+            throw rollback(after: "verification", error: "\(error)")
+        }
+        commit()
+    }
+
+    // MARK: Actions
+
+    private mutating func perform(_ action: Action) throws {
+        switch action {
+        case .updateSwitch(_, let to): model.bridge = to
+        case .createNamespace(let name): try createNamespace(name)
+        case .removeNamespace(let name): retiringNamespaces.append(name)
+        case .addNetwork(let network):
+            model.networks.append(network)
+            model.domains[network.name] = freeDomain()
+        case .updateNetwork(let from, let to, let ports):
+            try update(from, to: to, ports: ports)
+        case .removeNetwork(let network):
+            if let domain = model.domains.removeValue(forKey: network.name) {
+                flushes.append(FDB.FlushPattern(domain: domain, includesStatic: true))
+            }
+            model.networks.removeAll { $0.name == network.name }
+            model.staticEntries.removeAll { $0.network == network.name }
+        case .attachPort(let spec): try attach(spec, origin: .declared)
+        case .repairPort(let spec): try repair(spec)
+        case .detachPort(let spec): detach(spec.name)
+        case .updatePort(let from, let to): try update(from, to: to)
+        }
+    }
+
+    private mutating func createNamespace(_ name: String) throws {
+        let directory = controller.options.namespaceDirectory
+        let namespace = try NetworkNamespace.create(named: name, in: directory)
+        undos.append((
+            "namespace '\(name)'",
+            { _ in
+                try NetworkNamespace.remove(
+                    named: name, in: directory, expecting: namespace.identity)
+            }
+        ))
+        state.namespaces.append(
+            InstanceState.NamespaceRecord(name: name, identity: namespace.identity))
+        model.namespaces[name] = LiveNamespace(namespace: namespace, isOurs: true)
+        recordIdentity(of: namespace, named: name)
+    }
+
+    /// Attaches a port; also what `port attach` does.
+    mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
+        try freeDeviceName(of: spec)
+        let port = try open(spec, number: number(for: spec.name), origin: origin)
+        model.ports.append(port)
+        touched.append(spec.name)
+        let provisioning = controller.provisioning
+        undos.append(("port '\(spec.name)'", { _ in try provisioning.remove(port) }))
+    }
+
+    private mutating func repair(_ spec: PortSpec) throws {
+        guard let place = model.ports.firstIndex(where: { $0.spec.name == spec.name }) else {
+            return try attach(spec, origin: .declared)
+        }
+        let old = model.ports[place]
+        let port = try open(spec, number: old.number, origin: old.origin)
+        model.ports[place] = port
+        touched.append(spec.name)
+        let provisioning = controller.provisioning
+        undos.append(("port '\(spec.name)'", { _ in try provisioning.remove(port) }))
+    }
+
+    private func open(
+        _ spec: PortSpec, number: UInt16, origin: ObservedPort.Origin
+    ) throws -> LivePort {
+        let namespace = try spec.namespace.map { name in
+            guard let live = model.namespaces[name] else {
+                throw SystemError(
+                    "use the network namespace '\(name)'", .noSuchFileOrDirectory,
+                    remedy: "somebody removed it meanwhile: apply again")
+            }
+            return live.namespace
+        }
+        let recorded = before.ports.contains { $0.spec.name == spec.name && $0.device != nil }
+            || controller.wasRecorded(spec, namespace: namespace)
+        return try controller.provisioning.attach(
+            spec, number: number, origin: origin, mtu: target.deviceMTU(of: spec),
+            namespace: namespace, recorded: recorded)
+    }
+
+    /// Takes a port out of the switch; its device goes at the end.
+    mutating func detach(_ name: String) {
+        guard let place = model.ports.firstIndex(where: { $0.spec.name == name }) else { return }
+        let port = model.ports.remove(at: place)
+        retiring.append(port)
+        flushes.append(FDB.FlushPattern(port: port.number, includesStatic: true))
+        model.staticEntries.removeAll { $0.port == name }
+    }
+
+    private mutating func update(_ from: PortSpec, to: PortSpec) throws {
+        guard let place = model.ports.firstIndex(where: { $0.spec.name == to.name }) else { return }
+        let port = model.ports[place]
+        try reconfigure(port, from: from, to: to)
+        model.ports[place].spec = to
+        touched.append(to.name)
+        if from.membership != to.membership {
+            flushes.append(FDB.FlushPattern(port: port.number))
+        }
+    }
+
+    private mutating func update(_ from: NetworkSpec, to: NetworkSpec, ports: [String]) throws {
+        guard let place = model.networks.firstIndex(where: { $0.name == to.name }) else { return }
+        model.networks[place] = to
+        guard from.mtu != to.mtu else { return }
+        for name in ports {
+            guard let port = model.port(named: name) else { continue }
+            try reconfigure(port, from: port.spec, to: port.spec)
+            touched.append(name)
+        }
+    }
+
+    private mutating func reconfigure(_ port: LivePort, from: PortSpec, to: PortSpec) throws {
+        let provisioning = controller.provisioning
+        let oldMTU = before.topology(includesAttached: true).deviceMTU(of: from)
+        undos.append((
+            "port '\(to.name)'",
+            { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
+        ))
+        try provisioning.reconfigure(port, from: from, to: to, mtu: target.deviceMTU(of: to))
+    }
+
+    /// Removes a retiring device at once when `spec` is to have its name.
+    private mutating func freeDeviceName(of spec: PortSpec) throws {
+        guard
+            let place = retiring.firstIndex(where: {
+                $0.device != nil && $0.spec.deviceName == spec.deviceName
+                    && $0.spec.namespace == spec.namespace
+            })
+        else { return }
+        let old = retiring.remove(at: place)
+        publish()
+        try controller.provisioning.remove(old)
+        let controller = controller
+        let mtu = before.topology(includesAttached: true).deviceMTU(of: old.spec)
+        undos.append((
+            "port '\(old.spec.name)'",
+            { restored in
+                let again = try controller.provisioning.attach(
+                    old.spec, number: old.number, origin: old.origin, mtu: mtu,
+                    namespace: old.device?.namespace, recorded: true)
+                guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
+                else { return }
+                restored.ports[place] = again
+            }
+        ))
+    }
+
+    // MARK: Numbers and records
+
+    /// The number that the name had before, or the lowest that nobody has.
+    private mutating func number(for name: String) -> UInt16 {
+        var taken = Set(model.ports.map(\.number))
+        taken.formUnion(retiring.filter { $0.spec.name != name }.map(\.number))
+        if let known = state.portNumbers[name], !taken.contains(known) { return known }
+        taken.formUnion(state.portNumbers.values)
+        // There are as many numbers as a topology may have ports; recorded ones that are no longer
+        // used give way.
+        let limit = UInt16(Topology.portLimit)
+        let number =
+            (0..<limit).first { !taken.contains($0) }
+            ?? (0..<limit).first { number in !model.ports.contains { $0.number == number } } ?? 0
+        state.portNumbers[name] = number
+        return number
+    }
+
+    private func freeDomain() -> UInt16 {
+        let taken = Set(model.domains.values).union(before.domains.values)
+        return (1...UInt16(Topology.networkLimit + 1)).first { !taken.contains($0) }
+            ?? UInt16(Topology.networkLimit + 1)
+    }
+
+    private mutating func recordIntentions(_ plan: Plan) {
+        for action in plan.actions {
+            switch action {
+            case .attachPort(let spec), .repairPort(let spec): record(spec)
+            default: break
+            }
+        }
+        controller.save(state)
+    }
+
+    /// Records that a device of this name and mark will be ours.
+    mutating func record(_ spec: PortSpec) {
+        guard let device = spec.deviceName else { return }
+        state.devices.removeAll { $0.port == spec.name }
+        state.devices.append(
+            InstanceState.DeviceRecord(
+                port: spec.name, device: device, mark: controller.provisioning.mark(of: spec.name),
+                namespace: spec.namespace,
+                namespaceIdentity: spec.namespace.flatMap {
+                    model.namespaces[$0]?.namespace.identity
+                }))
+    }
+
+    /// A namespace made in this apply: the intentions recorded before could not know its identity.
+    private mutating func recordIdentity(of namespace: NetworkNamespace, named name: String) {
+        for place in state.devices.indices where state.devices[place].namespace == name {
+            state.devices[place].namespaceIdentity = namespace.identity
+        }
+        controller.save(state)
+    }
+
+    // MARK: The end
+
+    private mutating func publish() {
+        controller.model.withLock { $0 = model }
+        controller.publishAndWait()
+    }
+
+    /// Publishes, verifies and commits changes that were made one by one.
+    mutating func finish() throws(Failure) {
+        publish()
+        do {
+            try verify()
+        } catch {
+            throw rollback(after: "verification", error: "\(error)")
+        }
+        commit()
+    }
+
+    /// Looks whether every device that was touched is there and up.
+    private func verify() throws {
+        for name in Set(touched) {
+            guard let port = model.port(named: name), let device = port.device else { continue }
+            try controller.verify(device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
+        }
+    }
+
+    /// Undoes everything, last first, and says what could not be undone.
+    mutating func rollback(after action: String, error: String) -> Failure {
+        var restored = before
+        var failures: [String] = []
+        controller.model.withLock { $0 = before }
+        controller.publishAndWait()
+        for (what, undo) in undos.reversed() {
+            do {
+                try undo(&restored)
+            } catch {
+                failures.append("could not undo \(what): \(error)")
+            }
+        }
+        controller.model.withLock { $0 = restored }
+        controller.publishAndWait()
+        var lines = ["\(action): \(error)"]
+        lines.append(
+            failures.isEmpty
+                ? "everything done before it was undone; the switch is as it was" : "")
+        lines += failures
+        return Failure(lines: lines.filter { !$0.isEmpty })
+    }
+
+    private mutating func commit() {
+        applyToFDB()
+        for port in retiring {
+            do {
+                try controller.provisioning.remove(port)
+            } catch {
+                controller.log.warning("port '\(port.spec.name)': its device stays: \(error)")
+            }
+        }
+        for name in retiringNamespaces {
+            if let live = model.namespaces.removeValue(forKey: name), live.isOurs {
+                controller.removeNamespace(name, expecting: live.namespace.identity, &state)
+            }
+        }
+        let names = Set(model.ports.map(\.spec.name))
+        let owned = Set(model.ports.filter { $0.device?.isOurs == true }.map(\.spec.name))
+        state.devices.removeAll { !owned.contains($0.port) && names.contains($0.port) }
+        let retired = Set(retiring.map(\.spec.name))
+        state.devices.removeAll { retired.contains($0.port) && !names.contains($0.port) }
+        state.portNumbers = state.portNumbers.filter { names.contains($0.key) }
+        for port in model.ports { state.portNumbers[port.spec.name] = port.number }
+        controller.model.withLock { $0 = model }
+        retiring = []
+        undos = []
+        controller.save(state)
+        controller.fabric.reclaim()
+        controller.watcher.watch(model)
+    }
+
+    private func applyToFDB() {
+        let fdb = controller.fabric.fdb
+        fdb.setAgeing(ticks: UInt32(model.bridge.ageingSeconds) * FDB.ticksPerSecond)
+        fdb.setLimit(model.bridge.fdbLimit)
+        for pattern in flushes { controller.fdbCommand(.flush(pattern)) }
+        for port in model.ports {
+            let limit = UInt32(port.spec.fdbLimit ?? model.bridge.portFDBLimit)
+            controller.fdbCommand(.setPortLimit(limit, port: port.number))
+        }
+        let old = before.wantedStaticEntries
+        let new = model.wantedStaticEntries
+        for entry in old.subtracting(new) {
+            guard let domain = model.domains[entry.network] else { continue }
+            controller.fdbCommand(.delete(FDBKey(domain: domain, address: entry.address)))
+        }
+        // All wanted ones, not the new ones: a flush of a port that came back took its entries along.
+        for entry in new {
+            guard let domain = model.domains[entry.network],
+                let port = model.port(named: entry.port)
+            else { continue }
+            controller.fdbCommand(
+                .addStatic(FDBKey(domain: domain, address: entry.address), port: port.number))
+        }
+    }
+}
