@@ -162,6 +162,33 @@ struct OffloadCheckTests {
         #expect(geometry.segmentCount == 3)
     }
 
+    @Test(
+        "and keeps only what was verified",
+        arguments: [
+            (1, 1, 1448, 34, 16, 54, 1448),  // the hint becomes the parsed length
+            (1, 0, 1448, 34, 16, 0, 0),  // no GSO, no hint and no size
+            (2, 0, 1448, 34, 16, 0, 0),  // plain: nothing left but the flag
+            (1, 1, 0, 34, 16, 0xBEEF, 0),  // invalid: as it was, for the report
+        ])
+    func admit(
+        flags: UInt8, gso: UInt8, size: UInt16, start: UInt16, offset: UInt16, hint: UInt16,
+        newSize: UInt16
+    ) {
+        var offload = Offload(
+            flags: flags, gsoType: gso, headerByteCount: 0xBEEF, gsoSize: size,
+            checksumStart: start, checksumOffset: offset)
+        let before = Self.tcp4.withUnsafeBytes { offload.check($0) }
+        let finding = Self.tcp4.withUnsafeBytes { offload.admit($0, byteCount: $0.count) }
+        #expect(finding == before)
+        #expect(offload.headerByteCount == hint)
+        #expect(offload.gsoSize == newSize)
+        #expect(offload.flags == flags)
+        // What was admitted is admitted again, unchanged.
+        var again = offload
+        #expect(Self.tcp4.withUnsafeBytes { again.admit($0, byteCount: $0.count) } == finding)
+        #expect(again == offload)
+    }
+
     @Test("and a frame without one is plain", arguments: [0, 2])
     func plain(flags: UInt8) {
         let offload = Offload(flags: flags, checksumStart: 9999, checksumOffset: 9999)

@@ -21,6 +21,10 @@ public func fuzzOffload(_ data: UnsafePointer<UInt8>, _ byteCount: Int) -> CInt 
     let borrowed = offload.check(copied, byteCount: original.count)
     if case .invalid = finding { precondition(borrowed != .plain && borrowed != .checksumOnly) }
 
+    var admitted = offload
+    precondition(admitted.admit(original, byteCount: original.count) == finding)
+    precondition(admitted.check(original) == finding)
+
     // A writable copy of exactly the frame's size, so that a stray write is seen.
     let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: original.count, alignment: 1)
     defer { frame.deallocate() }

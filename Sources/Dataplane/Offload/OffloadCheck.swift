@@ -117,6 +117,28 @@ extension Offload {
         check(frame, byteCount: frame.count)
     }
 
+    /// Checks the offload and, when it fits, keeps of it only what was verified: the header length,
+    /// which the kernel takes at its word (a TUN device refuses a frame shorter than it), becomes
+    /// the parsed one, and a plain frame loses positions that mean nothing. What a port passes on
+    /// has been through this once, at ingress.
+    package mutating func admit(
+        _ headers: UnsafeRawBufferPointer, byteCount: Int
+    ) -> OffloadFinding {
+        let finding = check(headers, byteCount: byteCount)
+        switch finding {
+        case .plain:
+            self = Offload(flags: flags & Self.dataValid, checksumStart: 0, checksumOffset: 0)
+        case .checksumOnly:
+            headerByteCount = 0
+            gsoSize = 0
+        case .gso(let geometry):
+            headerByteCount = UInt16(clamping: geometry.headerByteCount)
+        case .invalid:
+            break
+        }
+        return finding
+    }
+
     /// Whether the packet has, or behind its outer headers may have, a checksum at `field` over
     /// what begins at `start`.
     private static func hasChecksum(_ layout: FrameLayout, start: Int, field: Int) -> Bool {
