@@ -1,0 +1,186 @@
+import Wire
+
+/// What may stand behind a key. The decoder checks by it and the JSON Schema is made from it.
+indirect enum ValueKind: Sendable {
+    case integer(ClosedRange<Int>)
+    /// A whole number of seconds, with or without `s`.
+    case seconds(ClosedRange<Int>)
+    case boolean
+    case vlan
+    /// The name of something: a port, a namespace.
+    case name
+    /// A network's name, or the VLAN ID of one.
+    case network
+    case deviceName
+    /// A station's MAC address.
+    case mac
+    case interfaceAddress
+    /// Text on one line, at most so many bytes.
+    case text(limit: Int)
+    /// `minimum` elements or more, none twice.
+    case list(ValueKind, minimum: Int)
+    case mapping(MappingKind)
+    /// A mapping from names, chosen by the file, to mappings.
+    case named(MappingKind, limit: Int)
+}
+
+/// A key of a mapping.
+struct KeyKind: Sendable {
+    let name: String
+    let kind: ValueKind
+    let doc: String
+    let isRequired: Bool
+    /// In the design, not in this version: refused as such.
+    let isLater: Bool
+
+    init(_ name: String, _ kind: ValueKind, isRequired: Bool = false, _ doc: String) {
+        self.name = name
+        self.kind = kind
+        self.doc = doc
+        self.isRequired = isRequired
+        self.isLater = false
+    }
+
+    private init(later name: String) {
+        self.name = name
+        self.kind = .boolean
+        self.doc = ""
+        self.isRequired = false
+        self.isLater = true
+    }
+
+    static func later(_ name: String) -> KeyKind { KeyKind(later: name) }
+}
+
+/// A mapping with fixed keys.
+struct MappingKind: Sendable {
+    /// What one of them is called, such as `network`.
+    let title: String
+    let doc: String
+    let keys: [KeyKind]
+    /// Of each group exactly one key is given; a group is told as its title.
+    let exactlyOne: [(title: String, keys: [String])]
+    /// At least one of these is given, unless empty.
+    let atLeastOne: [String]
+    /// A key that makes sense beside another only.
+    let needs: [(key: String, other: String)]
+
+    init(
+        _ title: String,
+        _ doc: String,
+        keys: [KeyKind],
+        exactlyOne: [(title: String, keys: [String])] = [],
+        atLeastOne: [String] = [],
+        needs: [(key: String, other: String)] = []
+    ) {
+        self.title = title
+        self.doc = doc
+        self.keys = keys
+        self.exactlyOne = exactlyOne
+        self.atLeastOne = atLeastOne
+        self.needs = needs
+    }
+
+    var supportedKeys: [KeyKind] { keys.filter { !$0.isLater } }
+}
+
+extension MappingKind {
+    /// The topology file. Adding a key is adding a row here and reading it in `TopologyDecoder`.
+    static let file = MappingKind(
+        "topology", "What a Heddle switch should be.",
+        keys: [
+            KeyKind(
+                "heddle", .integer(Topology.formatVersion...Topology.formatVersion),
+                isRequired: true, "The version of the file's format."),
+            KeyKind("switch", .mapping(bridge), "What holds for the switch as a whole."),
+            KeyKind(
+                "networks", .named(network, limit: Topology.networkLimit),
+                "The networks by name: each is one broadcast domain."),
+            KeyKind(
+                "ports", .named(port, limit: Topology.portLimit),
+                "The ports by name: each has one attachment."),
+            .later("hosts"), .later("overlay"),
+        ])
+
+    static let bridge = MappingKind(
+        "switch", "What holds for the switch as a whole.",
+        keys: [
+            KeyKind(
+                "ageing", .seconds(SwitchSpec.ageingSecondsRange),
+                "Seconds after which an address that was not seen again is forgotten (300)."),
+            KeyKind(
+                "fdb-limit", .integer(SwitchSpec.fdbLimitRange),
+                "Addresses that the switch knows at most (65536)."),
+            KeyKind(
+                "port-fdb-limit", .integer(SwitchSpec.fdbLimitRange),
+                "Addresses learned at most on a port that sets no limit of its own (8192)."),
+        ])
+
+    static let network = MappingKind(
+        "network", "One broadcast domain.",
+        keys: [
+            KeyKind(
+                "vlan", .vlan,
+                "Its VLAN ID on trunks. A network without one cannot be carried by a trunk."),
+            KeyKind(
+                "mtu", .integer(NetworkSpec.mtuRange),
+                "Its IP MTU: Ethernet header and tags not counted (1500)."),
+            .later("vni"), .later("overlay"),
+        ])
+
+    static let port = MappingKind(
+        "port", "One attachment, and the networks it is in.",
+        keys: [
+            KeyKind("network", .network, "Access port: the network, its frames are untagged."),
+            KeyKind(
+                "trunk", .list(.network, minimum: 1),
+                "Trunk port: the networks, their frames tagged with the VLAN ID."),
+            KeyKind("native", .network, "The trunk's network whose frames are untagged."),
+            KeyKind("tap", .mapping(tap), "A TAP device that Heddle makes."),
+            KeyKind("pcap", .mapping(pcap), "Capture files instead of a device."),
+            KeyKind(
+                "isolated", .boolean,
+                "Whether it may reach only ports that are not isolated (false)."),
+            KeyKind(
+                "fdb-limit", .integer(SwitchSpec.fdbLimitRange),
+                "Addresses learned here at most; the switch's port-fdb-limit without it."),
+            KeyKind(
+                "static", .list(.mac, minimum: 0),
+                "Addresses that live here for good: never aged, never moved."),
+            KeyKind(
+                "sticky", .boolean,
+                "Whether an address learned here stays until it ages, whoever claims it (false)."),
+            KeyKind("up", .boolean, "Its administrative state (true)."),
+            KeyKind("description", .text(limit: 255), "For people."),
+            .later("host"), .later("veth"), .later("device"), .later("vhost-user"),
+            .later("socket"),
+        ],
+        exactlyOne: [
+            ("membership", ["network", "trunk"]),
+            ("attachment", ["tap", "pcap", "veth", "device", "vhost-user", "socket"]),
+        ],
+        needs: [("native", "trunk")])
+
+    static let tap = MappingKind(
+        "tap", "A TAP device that Heddle makes; its MTU is the network's.",
+        keys: [
+            KeyKind(
+                "namespace", .name,
+                "The network namespace of the device, made if need be; without it the switch's."),
+            KeyKind(
+                "device", .deviceName,
+                "The device's name in the kernel; without it one derived from the port's name."),
+            KeyKind("mac", .mac, "The device's MAC address; the kernel chooses without it."),
+            KeyKind(
+                "address", .list(.interfaceAddress, minimum: 0),
+                "The device's IP addresses with prefix lengths, such as 10.10.0.1/24."),
+        ])
+
+    static let pcap = MappingKind(
+        "pcap", "Capture files as a port.",
+        keys: [
+            KeyKind("read", .text(limit: 4095), "A capture whose frames enter the switch."),
+            KeyKind("write", .text(limit: 4095), "A capture of the frames that leave."),
+        ],
+        atLeastOne: ["read", "write"])
+}

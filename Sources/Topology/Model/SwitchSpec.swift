@@ -1,0 +1,20 @@
+/// What holds for the switch as a whole.
+package struct SwitchSpec: Hashable, Sendable {
+    /// IEEE 802.1Q-2018 table 8-6 recommends 300 s and allows 10 to 1,000,000; shorter times are
+    /// accepted because a lab wants to watch an entry age.
+    package static let ageingSecondsRange = 1...1_000_000
+    package static let fdbLimitRange = 1...1_048_576
+
+    /// Seconds after which a dynamic FDB entry that was not seen again is forgotten.
+    package var ageingSeconds: Int
+    /// FDB entries of the whole switch.
+    package var fdbLimit: Int
+    /// Dynamic FDB entries of one port that sets no limit of its own.
+    package var portFDBLimit: Int
+
+    package init(ageingSeconds: Int = 300, fdbLimit: Int = 65_536, portFDBLimit: Int = 8_192) {
+        self.ageingSeconds = ageingSeconds
+        self.fdbLimit = fdbLimit
+        self.portFDBLimit = portFDBLimit
+    }
+}

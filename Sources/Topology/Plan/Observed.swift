@@ -1,0 +1,45 @@
+/// What the running switch has, as the controller found it.
+package struct Observed: Sendable, Equatable {
+    package var bridge: SwitchSpec
+    package var networks: [NetworkSpec]
+    package var ports: [ObservedPort]
+    /// Namespaces that exist, of those that ports could use: whether Heddle made each.
+    package var namespaces: [String: Bool]
+
+    package init(
+        bridge: SwitchSpec = SwitchSpec(),
+        networks: [NetworkSpec] = [],
+        ports: [ObservedPort] = [],
+        namespaces: [String: Bool] = [:]
+    ) {
+        self.bridge = bridge
+        self.networks = networks
+        self.ports = ports
+        self.namespaces = namespaces
+    }
+}
+
+package struct ObservedPort: Sendable, Equatable {
+    /// Whether the port can carry frames now.
+    package enum Condition: Sendable, Equatable {
+        case up
+        /// The device is there and down, or its peer is: for a person to see, not to plan.
+        case down(reason: String)
+        case missingDevice
+    }
+
+    /// Who asked for the port: the topology, or a person through `heddle port attach`.
+    package enum Origin: String, Sendable {
+        case declared, attached
+    }
+
+    package var spec: PortSpec
+    package var condition: Condition
+    package var origin: Origin
+
+    package init(spec: PortSpec, condition: Condition = .up, origin: Origin = .declared) {
+        self.spec = spec
+        self.condition = condition
+        self.origin = origin
+    }
+}

@@ -1,0 +1,212 @@
+/// How many things a plan makes, changes and removes.
+package struct PlanSummary: Codable, Sendable, Equatable, CustomStringConvertible {
+    package var added: Int
+    package var changed: Int
+    package var removed: Int
+
+    package init(added: Int = 0, changed: Int = 0, removed: Int = 0) {
+        self.added = added
+        self.changed = changed
+        self.removed = removed
+    }
+
+    package var description: String {
+        added + changed + removed == 0
+            ? "nothing to do" : "\(added) to add, \(changed) to change, \(removed) to remove"
+    }
+}
+
+/// A plan as JSON: what a listing shows and the API answers.
+package struct PlanReport: Codable, Sendable, Equatable {
+    package struct Step: Codable, Sendable, Equatable {
+        /// `createNamespace`, `attachPort`, …: the action's name.
+        package var action: String
+        /// The namespace, network or port; nil for the switch.
+        package var name: String?
+        /// As a person reads it: `+ port web-1: …`.
+        package var text: String
+    }
+
+    package var steps: [Step]
+    package var summary: PlanSummary
+}
+
+extension Plan {
+    package var summary: PlanSummary {
+        var summary = PlanSummary()
+        for action in actions {
+            switch action.sign {
+            case "+": summary.added += 1
+            case "-": summary.removed += 1
+            default: summary.changed += 1
+            }
+        }
+        return summary
+    }
+
+    /// One line for each action, in order.
+    package var lines: [String] { actions.map(\.description) }
+
+    package var report: PlanReport {
+        PlanReport(
+            steps: actions.map { .init(action: $0.kind, name: $0.name, text: $0.description) },
+            summary: summary)
+    }
+}
+
+extension Plan: CustomStringConvertible {
+    /// The lines and the summary.
+    package var description: String {
+        (lines + [summary.description]).joined(separator: "\n")
+    }
+}
+
+extension Action: CustomStringConvertible {
+    /// The action's name in JSON.
+    package var kind: String {
+        switch self {
+        case .updateSwitch: "updateSwitch"
+        case .createNamespace: "createNamespace"
+        case .addNetwork: "addNetwork"
+        case .detachPort: "detachPort"
+        case .updatePort: "updatePort"
+        case .attachPort: "attachPort"
+        case .repairPort: "repairPort"
+        case .updateNetwork: "updateNetwork"
+        case .removeNetwork: "removeNetwork"
+        case .removeNamespace: "removeNamespace"
+        }
+    }
+
+    /// What it acts on; nil for the switch as a whole.
+    package var name: String? {
+        switch self {
+        case .updateSwitch: nil
+        case .createNamespace(let name), .removeNamespace(let name): name
+        case .addNetwork(let network), .removeNetwork(let network): network.name
+        case .updateNetwork(_, let network, _): network.name
+        case .detachPort(let port), .attachPort(let port), .repairPort(let port): port.name
+        case .updatePort(_, let port): port.name
+        }
+    }
+
+    fileprivate var sign: Character {
+        switch self {
+        case .createNamespace, .addNetwork, .attachPort: "+"
+        case .removeNamespace, .removeNetwork, .detachPort: "-"
+        case .updateSwitch, .updateNetwork, .updatePort, .repairPort: "~"
+        }
+    }
+
+    /// `+ port web-1: tap in namespace web-1 on network blue`
+    package var description: String { "\(sign) \(text)" }
+
+    private var text: String {
+        switch self {
+        case .updateSwitch(let from, let to): "switch: \(from.changes(to: to))"
+        case .createNamespace(let name): "namespace \(name)"
+        case .removeNamespace(let name): "namespace \(name)"
+        case .addNetwork(let network): "network \(network.name): \(network.facts)"
+        case .removeNetwork(let network): "network \(network.name)"
+        case .updateNetwork(let from, let to, let ports):
+            "network \(to.name): \(from.changes(to: to))\(Self.listed(ports))"
+        case .attachPort(let port):
+            "port \(port.name): \(port.attachment.facts) \(port.membership.facts)"
+        case .detachPort(let port):
+            "port \(port.name): \(port.attachment.facts) \(port.membership.facts)"
+        case .updatePort(let from, let to): "port \(to.name): \(from.changes(to: to))"
+        case .repairPort(let port):
+            "port \(port.name): its device is missing, \(port.attachment.facts) made again"
+        }
+    }
+
+    private static func listed(_ ports: [String]) -> String {
+        guard !ports.isEmpty else { return "" }
+        let shown = ports.prefix(4).joined(separator: ", ")
+        let more = ports.count > 4 ? " and \(ports.count - 4) more" : ""
+        return " (\(ports.count == 1 ? "port" : "ports") \(shown)\(more))"
+    }
+}
+
+private func change<Value: Equatable>(
+    _ title: String, _ from: Value, _ to: Value, _ text: (Value) -> String
+) -> String? {
+    from == to ? nil : "\(title) \(text(from)) → \(text(to))"
+}
+
+private func onOff(_ flag: Bool) -> String { flag ? "on" : "off" }
+
+private func list<Element>(_ elements: [Element]) -> String {
+    elements.isEmpty ? "none" : elements.map { "\($0)" }.joined(separator: " ")
+}
+
+extension SwitchSpec {
+    fileprivate func changes(to other: SwitchSpec) -> String {
+        [
+            change("ageing", ageingSeconds, other.ageingSeconds) { "\($0)s" },
+            change("fdb-limit", fdbLimit, other.fdbLimit, String.init),
+            change("port-fdb-limit", portFDBLimit, other.portFDBLimit, String.init),
+        ].compactMap(\.self).joined(separator: ", ")
+    }
+}
+
+extension NetworkSpec {
+    fileprivate var facts: String {
+        "\(vlan.map { "vlan \($0)" } ?? "no vlan"), mtu \(mtu)"
+    }
+
+    fileprivate func changes(to other: NetworkSpec) -> String {
+        [
+            change("vlan", vlan, other.vlan) { $0?.description ?? "none" },
+            change("mtu", mtu, other.mtu, String.init),
+        ].compactMap(\.self).joined(separator: ", ")
+    }
+}
+
+extension Membership {
+    fileprivate var facts: String {
+        switch self {
+        case .access(let network): "on network \(network)"
+        case .trunk(let networks, let native):
+            "as a trunk of \(networks.joined(separator: " "))"
+                + (native.map { ", native \($0)" } ?? "")
+        }
+    }
+}
+
+extension Attachment {
+    fileprivate var facts: String {
+        switch self {
+        case .tap(let tap): tap.namespace.map { "tap in namespace \($0)" } ?? "tap"
+        case .pcap(let pcap):
+            "pcap"
+                + [pcap.read.map { " read \($0)" }, pcap.write.map { " write \($0)" }]
+                .compactMap(\.self).joined()
+        }
+    }
+}
+
+extension PortSpec {
+    fileprivate func changes(to other: PortSpec) -> String {
+        var changes: [String?] = []
+        if case (.access(let from), .access(let to)) = (membership, other.membership) {
+            changes.append(change("network", from, to, { $0 }))
+        } else if membership != other.membership {
+            changes.append("\(membership.facts) → \(other.membership.facts)")
+        }
+        changes.append(change("isolated", isolated, other.isolated, onOff))
+        changes.append(
+            change("fdb-limit", fdbLimit, other.fdbLimit) { $0.map(String.init) ?? "default" })
+        changes.append(change("static", staticMACs, other.staticMACs, list))
+        changes.append(change("sticky", sticky, other.sticky, onOff))
+        changes.append(change("state", up, other.up) { $0 ? "up" : "down" })
+        changes.append(description == other.description ? nil : "description")
+        if case (.tap(let from), .tap(let to)) = (attachment, other.attachment) {
+            changes.append(change("mac", from.mac, to.mac) { $0?.description ?? "any" })
+            changes.append(change("address", from.addresses, to.addresses, list))
+            // A derived name that is now spelled out: the same device, another declaration.
+            if from.device != to.device { changes.append("device named explicitly or not") }
+        }
+        return changes.compactMap(\.self).joined(separator: ", ")
+    }
+}

@@ -1,0 +1,206 @@
+/// How to get from what is to what is declared: the difference, in an order that disturbs nothing
+/// else.
+///
+/// The order: the switch's own settings; namespaces made; networks added; ports detached; ports
+/// updated; ports attached and repaired; networks updated and removed; namespaces removed. So a
+/// port finds its network and its namespace there, a device name, an address or a MAC address is
+/// given up before another port takes it, and nothing is removed while a port uses it. For a
+/// moment an old and a new network may share a VLAN ID (a renamed network): they are different
+/// bridge domains, and a trunk is told only its own.
+///
+/// A port whose attachment stays the same device is updated in place, whatever else changes. Only
+/// another kind, namespace, device name or file makes it detach and attach again.
+///
+/// Ports that a person attached are not the topology's: they are left alone, and what would break
+/// them is refused. Cost: linear, with dictionaries by name.
+package struct Plan: Sendable, Equatable {
+    package var actions: [Action]
+
+    package init(actions: [Action] = []) {
+        self.actions = actions
+    }
+
+    package var isEmpty: Bool { actions.isEmpty }
+}
+
+/// Why a topology cannot be planned on the switch as it is.
+package enum PlanError: Error, Equatable, CustomStringConvertible {
+    /// The topology declares a port of a name that a person gave to another.
+    case portNameTaken(String)
+    /// The topology declares a device that an attached port has.
+    case deviceTaken(port: String, device: String, attached: String)
+    /// The topology lacks a network that an attached port is in.
+    case networkInUse(network: String, attached: String)
+    /// The topology takes the VLAN ID from a network whose attached port is a trunk.
+    case vlanInUse(network: String, attached: String)
+
+    package var description: String {
+        switch self {
+        case .portNameTaken(let name):
+            "port '\(name)' was attached by hand: detach it "
+                + "('heddle port detach \(name)') or call the declared one differently"
+        case .deviceTaken(let port, let device, let attached):
+            "port '\(port)': device '\(device)' belongs to port '\(attached)', which was attached "
+                + "by hand: detach that ('heddle port detach \(attached)') or name another device"
+        case .networkInUse(let network, let attached):
+            "network '\(network)' cannot be removed while port '\(attached)', attached by hand, "
+                + "is in it: detach that first ('heddle port detach \(attached)')"
+        case .vlanInUse(let network, let attached):
+            "network '\(network)' cannot lose its VLAN ID while port '\(attached)', attached by "
+                + "hand, is a trunk of it: detach that first ('heddle port detach \(attached)')"
+        }
+    }
+}
+
+extension Plan {
+    package static func make(
+        desired: Topology, observed: Observed
+    ) throws(PlanError) -> Plan {
+        let attached = observed.ports.filter { $0.origin == .attached }.map(\.spec)
+        try refuseClashes(of: desired, with: attached)
+
+        var actions: [Action] = []
+        if desired.bridge != observed.bridge {
+            actions.append(.updateSwitch(from: observed.bridge, to: desired.bridge))
+        }
+        let namespaces = NamespaceChange(desired: desired, observed: observed, attached: attached)
+        let networks = NetworkChange(desired: desired, observed: observed, attached: attached)
+        let ports = PortChange(desired: desired, observed: observed)
+        actions += namespaces.created.map { .createNamespace($0) }
+        actions += networks.added.map { .addNetwork($0) }
+        actions += ports.detached.map { .detachPort($0) }
+        actions += ports.updated.map { .updatePort(from: $0.from, to: $0.to) }
+        actions += ports.attached
+        actions += networks.updated
+        actions += networks.removed.map { .removeNetwork($0) }
+        actions += namespaces.removed.map { .removeNamespace($0) }
+        return Plan(actions: actions)
+    }
+
+    private static func refuseClashes(
+        of desired: Topology, with attached: [PortSpec]
+    ) throws(PlanError) {
+        guard !attached.isEmpty else { return }
+        let declared = Set(desired.ports.map(\.name))
+        let networks = Dictionary(
+            desired.networks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var devices: [DeviceIdentity: String] = [:]
+        for port in attached {
+            if declared.contains(port.name) { throw .portNameTaken(port.name) }
+            for name in port.membership.networks {
+                guard let network = networks[name] else {
+                    throw .networkInUse(network: name, attached: port.name)
+                }
+                if case .trunk = port.membership, network.vlan == nil {
+                    throw .vlanInUse(network: name, attached: port.name)
+                }
+            }
+            if let device = DeviceIdentity(port) { devices[device] = port.name }
+        }
+        for port in desired.ports {
+            guard let device = DeviceIdentity(port), let owner = devices[device] else { continue }
+            throw .deviceTaken(port: port.name, device: device.name, attached: owner)
+        }
+    }
+}
+
+/// A kernel device: names are unique within a namespace.
+private struct DeviceIdentity: Hashable {
+    let namespace: String?
+    let name: String
+
+    init?(_ port: PortSpec) {
+        guard let name = port.deviceName else { return nil }
+        self.name = name
+        self.namespace = port.namespace
+    }
+}
+
+private struct NamespaceChange {
+    var created: [String] = []
+    var removed: [String] = []
+
+    init(desired: Topology, observed: Observed, attached: [PortSpec]) {
+        var wanted: Set<String> = []
+        for name in desired.ports.compactMap(\.namespace) where wanted.insert(name).inserted {
+            if observed.namespaces[name] == nil { created.append(name) }
+        }
+        wanted.formUnion(attached.compactMap(\.namespace))
+        removed = observed.namespaces.filter { $0.value && !wanted.contains($0.key) }.keys.sorted()
+    }
+}
+
+private struct NetworkChange {
+    var added: [NetworkSpec] = []
+    var updated: [Action] = []
+    var removed: [NetworkSpec] = []
+
+    init(desired: Topology, observed: Observed, attached: [PortSpec]) {
+        let present = Dictionary(
+            observed.networks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let changed = desired.networks.filter { network in
+            present[network.name].map { $0 != network } ?? false
+        }
+        var members: [String: [String]] = [:]
+        if !changed.isEmpty {
+            for port in desired.ports + attached {
+                for network in port.membership.networks {
+                    members[network, default: []].append(port.name)
+                }
+            }
+        }
+        added = desired.networks.filter { present[$0.name] == nil }
+        updated = changed.compactMap { network in
+            present[network.name].map {
+                .updateNetwork(from: $0, to: network, ports: members[network.name] ?? [])
+            }
+        }
+        let wanted = Set(desired.networks.map(\.name))
+        removed = observed.networks.filter { !wanted.contains($0.name) }
+    }
+}
+
+private struct PortChange {
+    var detached: [PortSpec] = []
+    var updated: [(from: PortSpec, to: PortSpec)] = []
+    /// Attached and repaired, in the topology's order.
+    var attached: [Action] = []
+
+    init(desired: Topology, observed: Observed) {
+        let declared = observed.ports.filter { $0.origin == .declared }
+        let present = Dictionary(
+            declared.map { ($0.spec.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let wanted = Dictionary(
+            desired.ports.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for port in declared {
+            guard let target = wanted[port.spec.name] else {
+                detached.append(port.spec)
+                continue
+            }
+            if Self.isReplaced(port, by: target) { detached.append(port.spec) }
+        }
+        for port in desired.ports {
+            guard let current = present[port.name], !Self.isReplaced(current, by: port) else {
+                attached.append(.attachPort(port))
+                continue
+            }
+            if current.spec != port {
+                updated.append((current.spec, port))
+            } else if current.condition == .missingDevice {
+                attached.append(.repairPort(port))
+            }
+        }
+    }
+
+    /// Whether the attachment has to be made anew: it is another one, or there is no device left
+    /// on which a change could be made.
+    private static func isReplaced(_ port: ObservedPort, by target: PortSpec) -> Bool {
+        switch (port.spec.attachment, target.attachment) {
+        case (.tap, .tap):
+            DeviceIdentity(port.spec) != DeviceIdentity(target)
+                || port.condition == .missingDevice && port.spec != target
+        case (.pcap(let from), .pcap(let to)): from != to
+        default: true
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// Topology: placeholder, replaced by the first slice.
