@@ -1,6 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+/// Header views are `~Escapable` structs over spans; saying how long they live needs this.
+let spans: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
+
 // The layers, from the frame outwards; the module map is in README.md.
 // Only Wire is called per frame across a module boundary; everything else is called per burst.
 let package = Package(
@@ -22,8 +25,8 @@ let package = Package(
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
         // The switch.
-        .target(name: "Wire"),
-        .target(name: "Dataplane", dependencies: ["Wire"]),
+        .target(name: "Wire", swiftSettings: spans),
+        .target(name: "Dataplane", dependencies: ["Wire"], swiftSettings: spans),
         .target(
             name: "Ports",
             dependencies: [

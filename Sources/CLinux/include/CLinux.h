@@ -9,18 +9,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
+#include <linux/capability.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/if_addr.h>
+#include <linux/magic.h>
+#include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
 #include <linux/virtio_net.h>
+// Not <linux/if.h>: Swift's Glibc module has this one, and there may be one struct ifreq only.
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -34,7 +46,99 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+// Only <linux/if.h> has it: the driver reports a carrier.
+#define CLINUX_IFF_LOWER_UP (1 << 16)
+
+// -- Missing from the UAPI headers of Debian 12 (Linux 6.1); probed at run time, never assumed.
+
+// Linux 6.2: a TAP reader that accepts UDP super-frames (UDP_SEGMENT) over IPv4 and IPv6.
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#endif
+#ifndef TUN_F_USO6
+#define TUN_F_USO6 0x40
+#endif
+
+// Linux 6.2: the gso_type of such a frame.
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+// -- Request codes: _IOW and _IOR are beyond Swift's importer.
+
+static const unsigned long CLINUX_TUNSETIFF = TUNSETIFF;
+static const unsigned long CLINUX_TUNGETIFF = TUNGETIFF;
+static const unsigned long CLINUX_TUNSETPERSIST = TUNSETPERSIST;
+static const unsigned long CLINUX_TUNGETFEATURES = TUNGETFEATURES;
+static const unsigned long CLINUX_TUNSETOFFLOAD = TUNSETOFFLOAD;
+static const unsigned long CLINUX_TUNSETVNETHDRSZ = TUNSETVNETHDRSZ;
+static const unsigned long CLINUX_TUNGETVNETHDRSZ = TUNGETVNETHDRSZ;
+static const unsigned long CLINUX_TUNSETVNETLE = TUNSETVNETLE;
+
+// -- Variadic functions. Each returns what the call returns: -1 and errno on failure.
+
+static inline int clinux_ioctl_pointer(int fd, unsigned long request, void *argument) {
+    return ioctl(fd, request, argument);
+}
+
+static inline int clinux_ioctl_value(int fd, unsigned long request, unsigned long argument) {
+    return ioctl(fd, request, argument);
+}
+
+static inline int clinux_fcntl_value(int fd, int command, long argument) {
+    return fcntl(fd, command, argument);
+}
+
+static inline int clinux_open_mode(const char *path, int flags, unsigned int mode) {
+    return open(path, flags, mode);
+}
+
+// -- A parameter of a transparent union type (glibc's __SOCKADDR_ARG) takes no NULL from Swift.
+
+static inline int clinux_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
+
+// -- A global variable, which Swift 6 takes for shared mutable state; read it before threads start
+// or leave setenv alone, as Heddle does.
+
+static inline char *const *clinux_environment(void) { return environ; }
+
+// -- Arithmetic that the headers offer as macros only.
+
+static inline size_t clinux_cmsg_space(size_t byteCount) { return CMSG_SPACE(byteCount); }
+static inline size_t clinux_cmsg_len(size_t byteCount) { return CMSG_LEN(byteCount); }
+static inline struct cmsghdr *clinux_cmsg_first(struct msghdr *message) {
+    return CMSG_FIRSTHDR(message);
+}
+static inline struct cmsghdr *clinux_cmsg_next(struct msghdr *message, struct cmsghdr *header) {
+    return CMSG_NXTHDR(message, header);
+}
+static inline unsigned char *clinux_cmsg_data(struct cmsghdr *header) {
+    return CMSG_DATA(header);
+}
+
+static inline bool clinux_exited(int status) { return WIFEXITED(status); }
+static inline int clinux_exit_code(int status) { return WEXITSTATUS(status); }
+static inline int clinux_signal(int status) { return WTERMSIG(status); }
+
+// -- Anonymous unions of struct ifreq, by name.
+
+static inline void clinux_ifreq_set_name(struct ifreq *request, const char *name) {
+    strncpy(request->ifr_name, name, IFNAMSIZ - 1);
+    request->ifr_name[IFNAMSIZ - 1] = 0;
+}
+static inline void clinux_ifreq_set_flags(struct ifreq *request, int flags) {
+    request->ifr_flags = (short)flags;
+}
+static inline int clinux_ifreq_flags(const struct ifreq *request) {
+    return (unsigned short)request->ifr_flags;
+}
+static inline int clinux_ifreq_index(const struct ifreq *request) { return request->ifr_ifindex; }
+static inline void clinux_ifreq_set_data(struct ifreq *request, void *data) {
+    request->ifr_data = data;
+}
 
 #endif

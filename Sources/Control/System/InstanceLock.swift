@@ -1,0 +1,53 @@
+import CLinux
+import SystemPackage
+
+/// A lock file held by at most one process, for as long as this object lives and no longer: the
+/// kernel releases it even after kill -9. The file itself stays, because to unlink it would let two
+/// processes hold locks on two files of the same name.
+package final class InstanceLock: Sendable {
+    package let path: String
+    private let descriptor: Int32
+
+    package enum Failure: Error, Equatable, CustomStringConvertible {
+        /// Another process holds it; its process ID, when it has been written.
+        case held(path: String, by: Int32?)
+        case system(SystemError)
+
+        package var description: String {
+            switch self {
+            case .held(let path, let process):
+                "another heddle"
+                    + (process.map { " (process \($0))" } ?? "")
+                    + " is running here: it holds '\(path)'; "
+                    + "stop it, or choose another --socket"
+            case .system(let error): error.description
+            }
+        }
+    }
+
+    /// Takes the lock, or throws at once when somebody has it.
+    package init(path: String) throws(Failure) {
+        let descriptor = clinux_open_mode(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw .system(SystemError("open the lock file '\(path)'", .current))
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let errno = Errno.current
+            defer { close(descriptor) }
+            guard errno == .wouldBlock else {
+                throw .system(SystemError("lock '\(path)'", errno))
+            }
+            let text = (try? FileDescriptor.contents(ofFile: path)) ?? ""
+            throw .held(path: path, by: Int32(text.prefix { $0.isNumber }))
+        }
+        // For the one who is refused later; whether it is written decides nothing.
+        let text = Array("\(getpid())\n".utf8)
+        if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(descriptor)
+    }
+}
