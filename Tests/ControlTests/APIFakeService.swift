@@ -1,0 +1,159 @@
+import Control
+import ControlAPI
+import Dispatch
+import Logging
+import Synchronization
+
+/// A switch that remembers what it was asked and answers with the samples.
+final class FakeService: SwitchService {
+    private let log = Mutex<[String]>([])
+    /// Thrown by every call, if set.
+    let refusal: ServiceError?
+
+    init(refusal: ServiceError? = nil) {
+        self.refusal = refusal
+    }
+
+    var calls: [String] { log.withLock { $0 } }
+
+    private func note(_ call: String) throws(ServiceError) {
+        log.withLock { $0.append(call) }
+        if let refusal { throw refusal }
+    }
+
+    func version() throws(ServiceError) -> VersionInfo {
+        try note("version")
+        return Sample.version
+    }
+
+    func topology() throws(ServiceError) -> TopologyInfo {
+        try note("topology")
+        return Sample.topology
+    }
+
+    func planTopology(_ document: TopologyDocument) throws(ServiceError) -> PlanResult {
+        try note("plan \(document.name) \(document.text.utf8.count)")
+        return Sample.plan
+    }
+
+    func applyTopology(_ document: TopologyDocument) throws(ServiceError) -> ApplyResult {
+        try note("apply \(document.name) \(document.text.utf8.count)")
+        return Sample.apply
+    }
+
+    func ports() throws(ServiceError) -> PortList {
+        try note("ports")
+        return PortList(ports: [Sample.port])
+    }
+
+    func port(named name: String) throws(ServiceError) -> PortInfo {
+        try note("port \(name)")
+        return Sample.port
+    }
+
+    func attachPort(_ request: PortAttachRequest) throws(ServiceError) -> PortInfo {
+        try note("attach \(request.name)")
+        return Sample.port
+    }
+
+    func detachPort(named name: String) throws(ServiceError) -> Acknowledgement {
+        try note("detach \(name)")
+        return Acknowledgement(message: "port '\(name)' is detached")
+    }
+
+    func networks() throws(ServiceError) -> NetworkList {
+        try note("networks")
+        return NetworkList(networks: [Sample.network])
+    }
+
+    func network(named name: String) throws(ServiceError) -> NetworkInfo {
+        try note("network \(name)")
+        return Sample.network
+    }
+
+    func fdb(network: String?, port: String?, mac: String?) throws(ServiceError) -> FDBList {
+        try note("fdb \(network ?? "-") \(port ?? "-") \(mac ?? "-")")
+        return FDBList(entries: [Sample.fdbEntry])
+    }
+
+    func addFDBEntry(_ request: FDBChangeRequest) throws(ServiceError) -> FDBEntryInfo {
+        try note("add \(request.network) \(request.mac) \(request.port) \(request.kind)")
+        return Sample.fdbEntry
+    }
+
+    func deleteFDBEntry(network: String, mac: String) throws(ServiceError) -> FDBFlushResult {
+        try note("delete \(network) \(mac)")
+        return FDBFlushResult(removed: 1)
+    }
+
+    func flushFDB(_ request: FDBFlushRequest) throws(ServiceError) -> FDBFlushResult {
+        try note(
+            "flush \(request.network ?? "-") \(request.port ?? "-") \(request.mac ?? "-")")
+        return FDBFlushResult(removed: 7)
+    }
+
+    func drops() throws(ServiceError) -> DropList {
+        try note("drops")
+        return DropList(drops: [Sample.drop])
+    }
+
+    func stats() throws(ServiceError) -> StatsInfo {
+        try note("stats")
+        return Sample.stats
+    }
+}
+
+/// One value of every kind, with every field set.
+enum Sample {
+    static let counters = TrafficCounters(
+        receivedFrames: 10, receivedBytes: 1000, receivedSegments: 12, forwardedFrames: 6,
+        floodedFrames: 2, consumedFrames: 1, ingressDroppedFrames: 1, egressCopies: 9,
+        transmittedFrames: 7, transmittedBytes: 700, transmittedSegments: 8, queuedFrames: 1,
+        egressDroppedFrames: 1)
+    static let version = VersionInfo(
+        version: "0.1.0", apiVersion: "v1", instance: "lab", pid: 42, sandbox: true,
+        uptimeSeconds: 1.5)
+    static let topology = TopologyInfo(
+        name: "lab.yaml", text: "heddle: 1\n", topology: ["heddle": 1])
+    static let plan = PlanResult(
+        changes: [PlanChange(symbol: "+", subject: "port web-1", text: "tap in namespace web-1")],
+        summary: "1 to add, 0 to change, 0 to remove", isEmpty: false)
+    static let apply = ApplyResult(plan: plan, generation: 7, summary: "1 added")
+    static let port = PortInfo(
+        name: "web-1", number: 1, origin: .declared, kind: "tap", device: "hd-web-1",
+        namespace: "web-1", mode: .trunk, network: "blue", trunk: ["blue", "green"],
+        native: "blue", state: .down, reason: "its device is gone", mac: "02:00:00:00:00:01",
+        addresses: ["10.10.0.1/24"], mtu: 1500, isolated: true, offloads: ["csum", "tso4"],
+        counters: counters)
+    static let network = NetworkInfo(
+        name: "blue", vlan: 10, mtu: 1500, ports: ["web-1"], fdbEntries: 1, counters: counters)
+    static let fdbEntry = FDBEntryInfo(
+        network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "web-1", kind: .dynamic,
+        ageSeconds: 2.5)
+    static let drop = DropInfo(
+        port: "web-1", network: "blue", reason: "vlan-not-allowed", count: 3,
+        sentence: "the tag names no network of this port", remedy: "add it to the port's trunk")
+    static let stats = StatsInfo(
+        uptimeSeconds: 1.5, generation: 7, totals: counters,
+        fdb: FDBStats(
+            entries: 1, capacity: 2, learned: 3, moved: 4, aged: 5, evicted: 6, refused: 7),
+        workers: [
+            WorkerStats(
+                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3, freeSlots: 4, slots: 5)
+        ],
+        ports: [PortStats(name: "web-1", state: .up, counters: counters)])
+}
+
+/// Runs blocking work away from the few threads that Swift's tasks share; a test that blocked one
+/// could starve the server under test.
+func blocking<Value: Sendable>(
+    _ work: @escaping @Sendable () throws -> Value
+) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue(label: "test.blocking").async {
+            continuation.resume(with: Result { try work() })
+        }
+    }
+}
+
+let silentLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

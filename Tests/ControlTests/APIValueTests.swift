@@ -1,0 +1,121 @@
+import ControlAPI
+import Foundation
+import Testing
+
+@Suite("Values of the control interface")
+struct APIValueTests {
+    /// Every object of the interface with every field set, and its JSON as published.
+    static let golden: [(any APIValue, String)] = [
+        (
+            Sample.version,
+            #"{"api_version":"v1","instance":"lab","pid":42,"sandbox":true,"uptime_seconds":1.5,"version":"0.1.0"}"#
+        ),
+        (
+            TopologyDocument(name: "lab.yaml", text: "heddle: 1\n"),
+            #"{"name":"lab.yaml","text":"heddle: 1\n"}"#
+        ),
+        (
+            Sample.topology,
+            #"{"name":"lab.yaml","text":"heddle: 1\n","topology":{"heddle":1}}"#
+        ),
+        (
+            Sample.apply,
+            #"{"generation":7,"plan":{"changes":[{"subject":"port web-1","symbol":"+","text":"tap in namespace web-1"}],"is_empty":false,"summary":"1 to add, 0 to change, 0 to remove"},"summary":"1 added"}"#
+        ),
+        (
+            Sample.counters,
+            #"{"consumed_frames":1,"egress_copies":9,"egress_dropped_frames":1,"flooded_frames":2,"forwarded_frames":6,"ingress_dropped_frames":1,"queued_frames":1,"received_bytes":1000,"received_frames":10,"received_segments":12,"transmitted_bytes":700,"transmitted_frames":7,"transmitted_segments":8}"#
+        ),
+        (
+            Sample.port,
+            #"{"addresses":["10.10.0.1/24"],"counters":COUNTERS,"device":"hd-web-1","isolated":true,"kind":"tap","mac":"02:00:00:00:00:01","mode":"trunk","mtu":1500,"name":"web-1","namespace":"web-1","native":"blue","network":"blue","number":1,"offloads":["csum","tso4"],"origin":"declared","reason":"its device is gone","state":"down","trunk":["blue","green"]}"#
+        ),
+        (
+            PortAttachRequest(name: "vm-1", definition: ["network": "blue"]),
+            #"{"definition":{"network":"blue"},"name":"vm-1"}"#
+        ),
+        (
+            Sample.network,
+            #"{"counters":COUNTERS,"fdb_entries":1,"mtu":1500,"name":"blue","ports":["web-1"],"vlan":10}"#
+        ),
+        (
+            FDBList(entries: [Sample.fdbEntry]),
+            #"{"entries":[{"age_seconds":2.5,"kind":"dynamic","mac":"02:00:00:00:00:01","network":"blue","port":"web-1","vlan":10}]}"#
+        ),
+        (
+            FDBChangeRequest(
+                network: "blue", mac: "02:00:00:00:00:01", port: "web-1", kind: .static),
+            #"{"kind":"static","mac":"02:00:00:00:00:01","network":"blue","port":"web-1"}"#
+        ),
+        (
+            FDBFlushRequest(network: "blue", port: "web-1", mac: "02:00:00:00:00:01"),
+            #"{"mac":"02:00:00:00:00:01","network":"blue","port":"web-1"}"#
+        ),
+        (FDBFlushResult(removed: 7), #"{"removed":7}"#),
+        (
+            DropList(drops: [Sample.drop]),
+            #"{"drops":[{"count":3,"network":"blue","port":"web-1","reason":"vlan-not-allowed","remedy":"add it to the port's trunk","sentence":"the tag names no network of this port"}]}"#
+        ),
+        (
+            Sample.stats,
+            #"{"fdb":{"aged":5,"capacity":2,"entries":1,"evicted":6,"learned":3,"moved":4,"refused":7},"generation":7,"ports":[{"counters":COUNTERS,"name":"web-1","state":"up"}],"totals":COUNTERS,"uptime_seconds":1.5,"workers":[{"bursts":1,"frames":2,"free_slots":4,"generation":7,"number":0,"sleeps":3,"slots":5}]}"#
+        ),
+        (Acknowledgement(message: "done"), #"{"message":"done"}"#),
+        (ErrorResponse(error: "no", details: ["x"]), #"{"details":["x"],"error":"no"}"#),
+        (
+            DoctorReport(checks: [
+                DoctorCheck(name: "TAP", status: .missing, finding: "none", remedy: "load it")
+            ]),
+            #"{"checks":[{"finding":"none","name":"TAP","remedy":"load it","status":"missing"}]}"#
+        ),
+    ]
+
+    @Test("are written as published, key for key")
+    func golden() throws {
+        let counters = String(decoding: try Sample.counters.json(), as: UTF8.self)
+        for (value, text) in Self.golden {
+            #expect(
+                String(decoding: try value.json(), as: UTF8.self)
+                    == text.replacing("COUNTERS", with: counters))
+        }
+    }
+
+    @Test("have exactly the fields that their schema lists")
+    func schemas() throws {
+        for (value, _) in Self.golden {
+            let object = try JSONSerialization.jsonObject(with: Data(try value.json()))
+            let keys = try #require(object as? [String: Any]).keys.sorted()
+            let schema = type(of: value).schema
+            #expect(keys == schema.fields.map(\.name).sorted(), "\(schema.name)")
+        }
+    }
+
+    @Test("survive a round trip, absent fields included")
+    func roundTrip() throws {
+        func check<Value: APIValue>(_ value: Value) throws {
+            #expect(try Value(json: value.json()) == value)
+        }
+        for (value, _) in Self.golden { try check(value) }
+        try check(FDBFlushRequest(network: nil, port: nil, mac: nil))
+        #expect(try FDBFlushRequest(network: nil, port: nil, mac: nil).json() == Array("{}".utf8))
+    }
+
+    @Test("of the data socket are written as published")
+    func dataRequests() throws {
+        let capture = CaptureRequest(
+            ports: ["web-1"], direction: .both, filter: "icmp", snaplen: 256, count: 3)
+        let rows: [(DataRequest, String)] = [
+            (.namespace(name: "web-1"), #"{"name":"web-1","request":"namespace"}"#),
+            (
+                .capture(capture),
+                #"{"count":3,"direction":"both","filter":"icmp","ports":["web-1"],"request":"capture","snaplen":256}"#
+            ),
+            (.stop, #"{"request":"stop"}"#),
+        ]
+        for (request, text) in rows {
+            #expect(String(decoding: try request.json(), as: UTF8.self) == text)
+            #expect(try DataRequest(json: Array(text.utf8)) == request)
+        }
+        #expect(try DataReply(json: Array(#"{"ok":true}"#.utf8)) == DataReply(ok: true))
+    }
+}
