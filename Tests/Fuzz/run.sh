@@ -40,9 +40,11 @@ for target in $targets; do
         # Blanked and not deleted, so that line numbers stay.
         sed -E 's/^import (Wire|Dataplane)$//' "$file" >"$tree/$(echo "$file" | tr / -)"
     done
-    swiftc -O -wmo -g -use-ld=lld -parse-as-library -swift-version 6 -package-name heddle \
-        -enable-experimental-feature Lifetimes -sanitize="${FUZZ_SANITIZE:-fuzzer,address}" \
-        -module-name Fuzz "$tree"/*.swift -o "$work/$target.fuzz"
+    # In the tree, since swiftc leaves the module's files where it runs.
+    (cd "$tree" && swiftc -O -wmo -g -use-ld=lld -parse-as-library -swift-version 6 \
+        -package-name heddle -enable-experimental-feature Lifetimes \
+        -sanitize="${FUZZ_SANITIZE:-fuzzer,address}" -module-name Fuzz ./*.swift \
+        -o "$work/$target.fuzz")
     echo "fuzz: $target, $runs runs"
     "$work/$target.fuzz" -runs="$runs" -max_len=1600 -timeout=10 -rss_limit_mb=2048 \
         -print_final_stats=1 -verbosity=0 -artifact_prefix="$work/$target/" \
