@@ -299,8 +299,15 @@ struct YAMLTree {
 
     private mutating func report(_ error: YamlError) {
         switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
+        case .composer(_, _, let mark, _):
+            // Aliases are masked, so a second document is all that is left to complain about.
+            diagnostics.report(
+                SourceLocation(mark), "a second document begins here: a topology is one document")
+        case .parser(_, let problem, let mark, _) where problem.hasPrefix("Maximum nesting"):
+            diagnostics.report(
+                SourceLocation(mark),
+                "lists and mappings are nested more than \(Self.heightLimit) deep")
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _):
             diagnostics.report(SourceLocation(mark), "not valid YAML: \(problem)")
         case .reader(let problem, let offset, _, let text):
             let place = offset.map { Self.location(after: String(text.prefix($0))) }
