@@ -5,13 +5,13 @@ import Wire
 /// Theory of operation (IEEE 802.1Q-2022 §8.6), in this order:
 ///
 /// 1. *Normalise.* A frame shorter than its headers is a runt. An 802.1Q tag (TPID 0x8100) is
-///    popped into the frame's metadata. Provider tags (0x88A8) are payload.
+///    popped into the frame's metadata. Provider tags (0x88A8) are payload. The sender's offload
+///    request must agree with the bytes.
 /// 2. *Address checks.* A source that is a group address or zero is invalid. Destinations
 ///    01:80:C2:00:00:0X belong to the link and are never forwarded.
 /// 3. *Classify.* Untagged, VID 0: the access or native domain. Tagged: the trunk's domain of that
 ///    VID. An access port drops every other tag.
-/// 4. *Offload check*, against the bytes; then *MTU*: the layer-3 packet, or each segment of a
-///    super-frame, must fit the domain's MTU.
+/// 4. *MTU*: the layer-3 packet, or each segment of a super-frame, must fit the domain's.
 /// 5. *Learn.* The source is looked up; a pinned source at another port is dropped, all else is an
 ///    effect that the verdict carries: refresh, learn or move.
 /// 6. *Look up* the destination. Group addresses and unknown ones are flooded; a known one is sent
@@ -56,13 +56,29 @@ package enum Forwarding {
         }
     }
 
-    /// Step 1: pops an 802.1Q tag; false when the frame is a runt.
+    /// Step 1: brings the frame into canonical form; a reason other than `.none` ends it.
     @inline(__always)
-    package static func normalise(_ frame: inout Frame) -> Bool {
-        guard frame.byteCount >= 14 else { return false }
+    package static func normalise(_ frame: inout Frame) -> DropReason {
+        guard frame.byteCount >= 14 else { return .runt }
+        if frame.bytes.loadBigEndian(12, as: UInt16.self) == 0x8100 {
+            guard frame.byteCount >= 18 else { return .runt }
+            pop(&frame)
+        }
+        frame.packetByteCount = frame.byteCount &- 14
+        switch frame.offload.admit(frame.buffer, byteCount: Int(frame.byteCount)) {
+        case .plain, .checksumOnly: break
+        case .gso(let gso):
+            frame.packetByteCount = UInt32(truncatingIfNeeded: gso.maximumSegmentIPByteCount)
+            frame.segmentCount = UInt16(clamping: gso.segmentCount)
+        case .invalid: return .invalidOffload
+        }
+        return .none
+    }
+
+    /// Moves the outermost tag into the frame's metadata.
+    @inline(__always)
+    private static func pop(_ frame: inout Frame) {
         let bytes = frame.bytes
-        guard bytes.loadBigEndian(12, as: UInt16.self) == 0x8100 else { return true }
-        guard frame.byteCount >= 18 else { return false }
         frame.tci = bytes.loadBigEndian(14, as: UInt16.self)
         frame.isTagged = true
         // Close the gap: both addresses move four bytes towards the payload.
@@ -73,7 +89,6 @@ package enum Forwarding {
         frame.bytes = bytes + 4
         frame.byteCount &-= 4
         frame.offload.shift(by: -4)
-        return true
     }
 
     /// Steps 2 to 6, for a normalised frame.
@@ -106,19 +121,8 @@ package enum Forwarding {
             }
         }
 
-        // 4. Offload request and MTU.
-        var packetByteCount = Int(frame.byteCount) &- 14
-        var segmentCount: UInt16 = 1
-        if frame.offload.isPending {
-            switch frame.offload.check(frame.buffer) {
-            case .plain, .checksumOnly: break
-            case .gso(let gso):
-                packetByteCount = gso.maximumSegmentIPByteCount
-                segmentCount = UInt16(clamping: gso.segmentCount)
-            case .invalid: return .drop(.invalidOffload, domain: domain)
-            }
-        }
-        if packetByteCount > Int(context.domains[Int(domain)].mtu) {
+        // 4. MTU.
+        if frame.packetByteCount > context.domains[Int(domain)].mtu {
             return .drop(.oversize, domain: domain)
         }
 
@@ -163,12 +167,11 @@ package enum Forwarding {
             }
             return Verdict(
                 action: .forward, reason: .none, learning: learning, domain: domain,
-                egress: target.port, egressVID: tag, sourceIndex: sourceIndex,
-                segmentCount: segmentCount)
+                egress: target.port, egressVID: tag, sourceIndex: sourceIndex)
         }
         return Verdict(
             action: .flood, reason: .none, learning: learning, domain: domain, egress: 0,
-            egressVID: 0, sourceIndex: sourceIndex, segmentCount: segmentCount)
+            egressVID: 0, sourceIndex: sourceIndex)
     }
 
 }

@@ -32,8 +32,6 @@ package struct Verdict: Equatable, Sendable {
     package var egressVID: UInt16
     /// The place of the source's FDB entry, for a refresh.
     package var sourceIndex: Int32 = -1
-    /// Frames that a super-frame stands for on a wire; 1 for any other.
-    package var segmentCount: UInt16 = 1
 
     @inline(__always)
     static func drop(

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// Records of different length lie one after the other in a ring of bytes; one that would cross the
 /// end begins at the start again. The worker never waits: a record that finds no room is counted in
-/// ``dropped``. As in ``SPSCRing`` the producer alone writes `tail`, the consumer alone `head`.
+/// ``dropped(port:)``. As in ``SPSCRing`` the producer alone writes `tail`, the consumer alone `head`.
 package final class CaptureRing: @unchecked Sendable {
     // @unchecked: constant pointers; bytes between head and tail belong to the consumer.
 
@@ -25,19 +25,30 @@ package final class CaptureRing: @unchecked Sendable {
     private let memory: UnsafeMutableRawPointer
     private let head = Atomic<Int>(0)
     private let tail = Atomic<Int>(0)
-    private let lost = Atomic<UInt64>(0)
+    private let portCapacity: Int
+    private let lost: UnsafeMutablePointer<Atomic<UInt64>>
 
-    /// - Parameter capacity: bytes; a power of two.
-    package init(capacity: Int) {
+    /// - Parameters:
+    ///   - capacity: bytes; a power of two.
+    ///   - portCapacity: ports are numbered below this.
+    package init(capacity: Int, portCapacity: Int) {
         precondition(capacity >= 4096 && capacity & (capacity - 1) == 0)
         self.capacity = capacity
+        self.portCapacity = portCapacity
         memory = .allocate(byteCount: capacity, alignment: 64)
+        let counters = UnsafeMutablePointer<UInt64>.allocate(capacity: portCapacity)
+        counters.initialize(repeating: 0, count: portCapacity)
+        lost = UnsafeMutableRawPointer(counters).bindMemory(
+            to: Atomic<UInt64>.self, capacity: portCapacity)
     }
 
-    deinit { memory.deallocate() }
+    deinit {
+        memory.deallocate()
+        lost.deallocate()
+    }
 
-    /// Records that found no room.
-    package var dropped: UInt64 { lost.load(ordering: .relaxed) }
+    /// Records of a port that found no room.
+    package func dropped(port: UInt16) -> UInt64 { lost[Int(port)].load(ordering: .relaxed) }
 
     /// Producer: adds a frame given in two pieces, of which at most `snapLength` bytes are kept.
     func append(
@@ -53,7 +64,8 @@ package final class CaptureRing: @unchecked Sendable {
         let untilEnd = capacity - (position & (capacity - 1))
         let needed = stride <= untilEnd ? stride : untilEnd + stride
         guard used + needed <= capacity else {
-            lost.store(lost.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+            let count = lost[Int(port)].load(ordering: .relaxed)
+            lost[Int(port)].store(count &+ 1, ordering: .relaxed)
             return
         }
         if stride > untilEnd {

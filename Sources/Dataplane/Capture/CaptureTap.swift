@@ -15,17 +15,24 @@ package final class CaptureTap: Sendable {
     ///   - ringByteCount: a power of two, per worker.
     package init(
         ports: Set<UInt16>, snapLength: Int, capturesIngress: Bool = true,
-        capturesEgress: Bool = true, workers: Int, ringByteCount: Int = 4 << 20
+        capturesEgress: Bool = true, workers: Int, portCapacity: Int = 4096,
+        ringByteCount: Int = 4 << 20
     ) {
         portNumbers = ports
         self.snapLength = max(1, min(snapLength, SlotSize.maximumFrame))
         self.capturesIngress = capturesIngress
         self.capturesEgress = capturesEgress
-        rings = (0..<workers).map { _ in CaptureRing(capacity: ringByteCount) }
+        rings = (0..<workers).map { _ in
+            CaptureRing(capacity: ringByteCount, portCapacity: portCapacity)
+        }
     }
 
     package func covers(port: UInt16) -> Bool { portNumbers.contains(port) }
 
-    /// Records that found no room in the rings.
-    package var dropped: UInt64 { rings.reduce(0) { $0 + $1.dropped } }
+    /// Records that found no room in the rings, by port.
+    package var dropped: [UInt16: UInt64] {
+        var result: [UInt16: UInt64] = [:]
+        for port in portNumbers { result[port] = rings.reduce(0) { $0 + $1.dropped(port: port) } }
+        return result
+    }
 }

@@ -24,6 +24,8 @@ package struct Frame {
     package var isTagged: Bool
     /// Frames that this one stands for on a wire: more than 1 for a super-frame.
     package var segmentCount: UInt16
+    /// The layer-3 packet's length, or the longest segment's: what an MTU is compared with.
+    package var packetByteCount: UInt32
     /// Unfinished work that the sender left to us: partial checksum, super-frame.
     package var offload: Offload
 
@@ -33,6 +35,7 @@ package struct Frame {
         self.tci = 0
         self.isTagged = false
         self.segmentCount = 1
+        self.packetByteCount = 0
         self.offload = offload
     }
 

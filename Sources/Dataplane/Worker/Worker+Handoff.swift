@@ -13,7 +13,7 @@ extension Worker {
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
-                isTagged: frame.isTagged, offload: frame.offload, egress: egress, vid: vid,
+                isTagged: frame.isTagged, segmentCount: frame.segmentCount, offload: frame.offload, egress: egress, vid: vid,
                 domain: domain))
         if sent {
             peersToWake |= 1 << UInt64(owner)
@@ -44,6 +44,7 @@ extension Worker {
                 bytes: handoff.bytes, byteCount: Int(handoff.byteCount), offload: handoff.offload)
             frame.tci = handoff.tci
             frame.isTagged = handoff.isTagged
+            frame.segmentCount = handoff.segmentCount
             (foreignFrames + count).initialize(to: frame)
             foreignSlots[count] = handoff.slot
             // The port may have gone, or changed hands, since the frame was decided.

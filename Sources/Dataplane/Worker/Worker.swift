@@ -239,14 +239,11 @@ package struct Worker: ~Copyable {
         for place in 0..<burst.count {
             let frame = burst.frames + place
             bytes &+= UInt64(frame.pointee.byteCount)
-            var verdict: Verdict
-            if Forwarding.normalise(&frame.pointee) {
-                verdict = Forwarding.decide(frame.pointee, ingress: ingress, in: context)
-            } else {
-                verdict = .drop(.runt)
-            }
-            frame.pointee.segmentCount = verdict.segmentCount
-            segmentCount &+= UInt64(verdict.segmentCount)
+            let fault = Forwarding.normalise(&frame.pointee)
+            segmentCount &+= UInt64(frame.pointee.segmentCount)
+            let verdict =
+                fault == .none
+                ? Forwarding.decide(frame.pointee, ingress: ingress, in: context) : .drop(fault)
             if verdict.domain != 0 {
                 counters.add(1, .received, domain: verdict.domain)
                 counters.add(

@@ -13,6 +13,7 @@ struct Handoff: BitwiseCopyable {
     var byteCount: UInt32
     var tci: UInt16
     var isTagged: Bool
+    var segmentCount: UInt16
     var offload: Offload
     var egress: UInt16
     var vid: UInt16
