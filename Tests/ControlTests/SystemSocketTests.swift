@@ -16,10 +16,17 @@ struct SystemSocketTests {
         return message
     }
 
+    /// A pipe that no other test's child inherits.
+    private func pipe() throws -> (FileDescriptor, FileDescriptor) {
+        var ends: [Int32] = [-1, -1]
+        try check(pipe2(&ends, O_CLOEXEC), "make a pipe")
+        return (FileDescriptor(rawValue: ends[0]), FileDescriptor(rawValue: ends[1]))
+    }
+
     @Test("keeps the boundaries of messages, and hands over what they carry")
     func passing() throws {
         let (left, right) = try SeqpacketSocket.pair()
-        let (reader, writer) = try FileDescriptor.pipe()
+        let (reader, writer) = try pipe()
         defer { try? reader.close() }
         #expect(try left.send(Array("first".utf8), descriptors: [writer]))
         #expect(try left.send(Array("second".utf8)))
@@ -64,7 +71,7 @@ struct SystemSocketTests {
     @Test("refuses what does not fit, and leaks none of its descriptors")
     func truncation() throws {
         let (left, right) = try SeqpacketSocket.pair()
-        let (reader, writer) = try FileDescriptor.pipe()
+        let (reader, writer) = try pipe()
         defer { try? reader.close() }
         try left.send([UInt8](repeating: 1, count: 100), descriptors: [writer])
         try left.send([1], descriptors: [writer, writer])

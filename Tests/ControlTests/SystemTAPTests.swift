@@ -53,7 +53,7 @@ struct SystemTAPTests {
             } throws: {
                 "\($0)".contains("mtu greater than device maximum")
             }
-            #expect(if_nametoindex("hd-web-1") == 0)
+            #expect(soon { if_nametoindex("hd-web-1") == 0 })
         }
     }
 

@@ -27,6 +27,16 @@ package func inFreshNamespace(_ body: () throws -> Void) throws {
     }
 }
 
+/// Whether the condition holds within two seconds. What ends with a descriptor may end a moment
+/// late: a child that another test starts holds a copy of it from its fork to its exec.
+package func soon(_ condition: () throws -> Bool) rethrows -> Bool {
+    for _ in 0..<400 {
+        if try condition() { return true }
+        usleep(5000)
+    }
+    return false
+}
+
 private final class Work {
     let body: () -> Void
     init(_ body: @escaping () -> Void) { self.body = body }

@@ -49,6 +49,8 @@ package final class InstanceLock: Sendable {
     }
 
     deinit {
+        // Not by closing alone: a child between its fork and its exec holds a copy for a moment.
+        flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 }
