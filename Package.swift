@@ -67,7 +67,7 @@ let package = Package(
             ]),
 
         // Tests: four rings, from pure to the whole switch in fresh namespaces.
-        .target(name: "TestSupport", dependencies: ["Wire"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Wire", "CLinux"], path: "Tests/TestSupport"),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
         .testTarget(name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
@@ -80,7 +80,8 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
         .testTarget(
-            name: "ControlTests", dependencies: ["Control", "ControlAPI", "TestSupport"]),
+            name: "ControlTests",
+            dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
         .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

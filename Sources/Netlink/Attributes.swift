@@ -22,18 +22,14 @@ struct Attributes: Sequence {
         let type: Int
         let payload: UnsafeRawBufferPointer
 
-        var uint8: UInt8? { load(UInt8.self) }
-        var uint32: UInt32? { load(UInt32.self) }
-        var bytes: [UInt8] { Array(payload) }
+        var uint32: UInt32? {
+            payload.count >= 4 ? payload.loadUnaligned(as: UInt32.self) : nil
+        }
         var nested: Attributes { Attributes(payload) }
 
         /// Text up to the first NUL or the end; bytes that are not UTF-8 are replaced.
         var string: String {
             String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)
-        }
-
-        private func load<Value: BitwiseCopyable>(_ type: Value.Type) -> Value? {
-            payload.count >= MemoryLayout<Value>.size ? payload.loadUnaligned(as: type) : nil
         }
     }
 

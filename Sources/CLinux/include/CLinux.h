@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
@@ -133,7 +132,7 @@ static inline bool clinux_exited(int status) { return WIFEXITED(status); }
 static inline int clinux_exit_code(int status) { return WEXITSTATUS(status); }
 static inline int clinux_signal(int status) { return WTERMSIG(status); }
 
-// -- Anonymous unions of struct ifreq, by name.
+// -- The members of struct ifreq, which are macros and a fixed array.
 
 static inline void clinux_ifreq_set_name(struct ifreq *request, const char *name) {
     strncpy(request->ifr_name, name, IFNAMSIZ - 1);
@@ -146,9 +145,6 @@ static inline int clinux_ifreq_flags(const struct ifreq *request) {
     return (unsigned short)request->ifr_flags;
 }
 static inline int clinux_ifreq_index(const struct ifreq *request) { return request->ifr_ifindex; }
-static inline void clinux_ifreq_set_data(struct ifreq *request, void *data) {
-    request->ifr_data = data;
-}
 
 // prctl(2) is variadic, which Swift cannot call.
 static inline int clinux_set_thread_name(const char *name) {

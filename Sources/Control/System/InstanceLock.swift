@@ -29,7 +29,8 @@ package final class InstanceLock: Sendable {
     package init(path: String) throws(Failure) {
         let descriptor = clinux_open_mode(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
-            throw .system(SystemError("open the lock file '\(path)'", .current))
+            let errno = Errno.current
+            throw .system(SystemError("open the lock file '\(path)'", errno))
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let errno = Errno.current
@@ -48,6 +49,8 @@ package final class InstanceLock: Sendable {
     }
 
     deinit {
+        // Not by closing alone: a child between its fork and its exec holds a copy for a moment.
+        flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 }

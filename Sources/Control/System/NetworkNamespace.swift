@@ -159,9 +159,10 @@ package final class NetworkNamespace: Sendable {
     /// Makes the directory a shared mount point, unless it is one. The lock is the one that
     /// iproute2 takes: two at once would stack two mounts.
     private static func prepare(_ directory: String) throws(SystemError) {
-        if mkdir(directory, 0o755) != 0, Errno.current != .fileExists {
-            throw SystemError(
-                "make the directory '\(directory)'", .current,
+        let made = mkdir(directory, 0o755)
+        if made != 0, Errno.current != .fileExists {
+            try check(
+                made, "make the directory '\(directory)'",
                 remedy: "its parent must exist and be writable")
         }
         let lock = try check(
@@ -170,13 +171,14 @@ package final class NetworkNamespace: Sendable {
         defer { close(lock) }
         try check(flock(lock, LOCK_EX), "lock the directory '\(directory)'")
         let shared = UInt(MS_SHARED | MS_REC)
-        if mount("", directory, "none", shared, nil) == 0 { return }
-        guard Errno.current == .invalidArgument else {
-            throw SystemError(
-                "share the mounts of '\(directory)'", .current,
+        let mounted = mount("", directory, "none", shared, nil)
+        if mounted == 0 { return }
+        // EINVAL: it is not a mount point yet.
+        if Errno.current != .invalidArgument {
+            try check(
+                mounted, "share the mounts of '\(directory)'",
                 remedy: "it needs CAP_SYS_ADMIN: run as root, or use --sandbox")
         }
-        // EINVAL: it is not a mount point yet.
         try check(
             mount(directory, directory, "none", UInt(MS_BIND | MS_REC), nil),
             "mount '\(directory)' on itself")

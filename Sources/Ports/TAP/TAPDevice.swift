@@ -96,7 +96,14 @@ package final class TAPDevice: Sendable {
         clinux_ifreq_set_name(&request, name)
         let exclusive = origin == .create ? IFF_TUN_EXCL : 0
         clinux_ifreq_set_flags(&request, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | exclusive)
-        guard clinux_ioctl_pointer(descriptor, CLINUX_TUNSETIFF, &request) == 0 else {
+        var result = clinux_ioctl_pointer(descriptor, CLINUX_TUNSETIFF, &request)
+        // The last holder may have closed it already: a child of that process holds a copy of the
+        // descriptor from its fork to its exec. 100 ms tell that from a holder that stays.
+        for _ in 0..<20 where result != 0 && Errno.current == .resourceBusy && origin == .adopt {
+            usleep(5000)
+            result = clinux_ioctl_pointer(descriptor, CLINUX_TUNSETIFF, &request)
+        }
+        guard result == 0 else {
             switch (Errno.current, origin) {
             case (.notPermitted, _): throw .forbidden(name: name)
             case (.resourceBusy, .create): throw .nameTaken(name: name)
