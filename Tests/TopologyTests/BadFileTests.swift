@@ -57,21 +57,24 @@ extension BadFile {
         BadFile(
             "heddle: 1\nnetwork: {}\n",
             "2:1: unknown key 'network' (did you mean 'networks'?)"),  // a misspelt key at the top
+        // an unknown key like no other
         BadFile(
             "heddle: 1\nzebra: {}\n",
-            "2:1: unknown key 'zebra'; known are 'heddle', 'switch', 'networks' and 'ports'"),  // an unknown key like no other
+            "2:1: unknown key 'zebra'; known are 'heddle', 'switch', 'networks' and 'ports'"),
         BadFile(
             "heddle: 1\nhosts: {}\n",
             "2:1: 'hosts' is not supported by this version"),  // a key of a later version
         BadFile(
             "heddle: 1\noverlay: {kind: vxlan}\n",
             "2:1: 'overlay' is not supported by this version"),  // another key of a later version
+        // a list for a mapping
         BadFile(
             "heddle: 1\nnetworks: [blue]\n",
-            "2:11: 'networks' must be a mapping from names to networks, not a list"),  // a list for a mapping
+            "2:11: 'networks' must be a mapping from names to networks, not a list"),
+        // a number for a mapping
         BadFile(
             "heddle: 1\nnetworks: {blue: 10}\n",
-            "2:18: network 'blue': must be a mapping with 'vlan' or 'mtu', not '10'"),  // a number for a mapping
+            "2:18: network 'blue': must be a mapping with 'vlan' or 'mtu', not '10'"),
         BadFile(
             "heddle: 1\nnetworks: {blue: {vlan: 0}}\n",
             "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094: VLAN 0 marks frames that have a priority and no VLAN (IEEE 802.1Q)"
@@ -84,40 +87,49 @@ extension BadFile {
             "heddle: 1\nnetworks: {blue: {vlan: 5000}}\n",
             "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094: 5000 does not fit the tag's 12 bits (IEEE 802.1Q)"
         ),  // a VLAN ID past 12 bits
+        // a word for a VLAN ID
         BadFile(
             "heddle: 1\nnetworks: {blue: {vlan: ten}}\n",
-            "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094, not 'ten'"),  // a word for a VLAN ID
+            "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094, not 'ten'"),
+        // a quoted VLAN ID
         BadFile(
             "heddle: 1\nnetworks: {blue: {vlan: \"10\"}}\n",
-            "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094, not the text \"10\""),  // a quoted VLAN ID
+            "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094, not the text \"10\""),
         BadFile(
             "heddle: 1\nnetworks: {blue: {vlan: 99999999999999999999999}}\n",
             "2:25: network 'blue': 'vlan' must be a VLAN ID from 1 to 4094, not '99999999999999999999999'"
         ),  // a number past 64 bits
+        // one VLAN ID for two networks
         BadFile(
             "heddle: 1\nnetworks:\n  blue: {vlan: 10}\n  green: {vlan: 10}\n",
-            "4:17: network 'green': VLAN 10 is network 'blue' already (line 3)"),  // one VLAN ID for two networks
+            "4:17: network 'green': VLAN 10 is network 'blue' already (line 3)"),
         BadFile(
             "heddle: 1\nnetworks:\n  blue: {vlan: 10}\n  blue: {vlan: 20}\n",
             "4:3: key 'blue' appears twice; the first is at 3:3"),  // a network twice
+        // an MTU below IPv4's floor
         BadFile(
             "heddle: 1\nnetworks: {blue: {mtu: 67}}\n",
-            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not '67'"),  // an MTU below IPv4's floor
+            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not '67'"),
+        // an MTU above what a TAP takes
         BadFile(
             "heddle: 1\nnetworks: {blue: {mtu: 65522}}\n",
-            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not '65522'"),  // an MTU above what a TAP takes
+            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not '65522'"),
+        // a fraction
         BadFile(
             "heddle: 1\nnetworks: {blue: {mtu: 1500.5}}\n",
-            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not '1500.5'"),  // a fraction
+            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not '1500.5'"),
+        // a key without a value
         BadFile(
             "heddle: 1\nnetworks: {blue: {mtu: }}\n",
-            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not nothing"),  // a key without a value
+            "2:24: network 'blue': 'mtu' must be a whole number from 68 to 65521, not nothing"),
+        // a network key of a later version
         BadFile(
             "heddle: 1\nnetworks: {blue: {vni: 10010}}\n",
-            "2:19: network 'blue': 'vni' is not supported by this version"),  // a network key of a later version
+            "2:19: network 'blue': 'vni' is not supported by this version"),
+        // a misspelt network key
         BadFile(
             "heddle: 1\nnetworks: {blue: {vln: 10}}\n",
-            "2:19: network 'blue': unknown key 'vln' (did you mean 'vlan'?)"),  // a misspelt network key
+            "2:19: network 'blue': unknown key 'vln' (did you mean 'vlan'?)"),
         BadFile(
             "heddle: 1\nnetworks: {-blue: {}}\n",
             "2:12: a network is called by a name: up to 63 letters, digits, '.', '_' and '-', the first not a sign, not '-blue'"
@@ -126,9 +138,10 @@ extension BadFile {
             "heddle: 1\nnetworks: {" + String(repeating: "n", count: 64) + ": {}}",
             "2:12: a network is called by a name: up to 63 letters, digits, '.', '_' and '-', the first not a sign, not 'nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn…'"
         ),  // a name of 64 characters
+        // a network's name of digits
         BadFile(
             "heddle: 1\nnetworks: {10: {vlan: 10}}\n",
-            "2:12: network '10': a name of digits only would read as a VLAN ID on a port"),  // a network's name of digits
+            "2:12: network '10': a name of digits only would read as a VLAN ID on a port"),
         BadFile(
             "heddle: 1\nnetworks: {[a, b]: {}}\n",
             "2:12: a network is called by a name: up to 63 letters, digits, '.', '_' and '-', the first not a sign, not a list"
@@ -141,16 +154,18 @@ extension BadFile {
             "heddle: 1\nswitch: {ageing: 5m}\n",
             "2:18: switch: 'ageing' must be a number of seconds from 1 to 1000000, such as 300s, not '5m'"
         ),  // minutes
+        // a limit of nothing
         BadFile(
             "heddle: 1\nswitch: {fdb-limit: 0}\n",
-            "2:21: switch: 'fdb-limit' must be a whole number from 1 to 1048576, not '0'"),  // a limit of nothing
+            "2:21: switch: 'fdb-limit' must be a whole number from 1 to 1048576, not '0'"),
         BadFile(
             "heddle: 1\nswitch: 5\n",
             "2:9: switch: must be a mapping with 'ageing', 'fdb-limit' or 'port-fdb-limit', not '5'"
         ),  // a number for the switch
+        // a network that is not declared
         BadFile(
             portFile("  a: {network: bleu, tap: {}}"),
-            "4:16: port 'a': network 'bleu' is not declared (did you mean 'blue'?)"),  // a network that is not declared
+            "4:16: port 'a': network 'bleu' is not declared (did you mean 'blue'?)"),
         BadFile(
             portFile("  a: {network: zebra, tap: {}}"),
             "4:16: port 'a': network 'zebra' is not declared; declared are 'blue', 'green' and 'plain'"
@@ -158,53 +173,63 @@ extension BadFile {
         BadFile(
             "heddle: 1\nports: {a: {network: blue, tap: {}}}\n",
             "2:22: port 'a': network 'blue' is not declared: no network is"),  // no network at all
+        // no membership
         BadFile(
             portFile("  a: {tap: {}}"),
-            "4:3: port 'a': needs exactly one membership, 'network' or 'trunk'; it has none"),  // no membership
+            "4:3: port 'a': needs exactly one membership, 'network' or 'trunk'; it has none"),
         BadFile(
             portFile("  a: {network: blue, trunk: [blue], tap: {}}"),
             "4:3: port 'a': needs exactly one membership, 'network' or 'trunk'; it has 'network' and 'trunk'"
         ),  // two memberships
+        // no attachment
         BadFile(
             portFile("  a: {network: blue}"),
-            "4:3: port 'a': needs exactly one attachment, 'tap' or 'pcap'; it has none"),  // no attachment
+            "4:3: port 'a': needs exactly one attachment, 'tap' or 'pcap'; it has none"),
+        // two attachments
         BadFile(
             portFile("  a: {network: blue, tap: {}, pcap: {read: a}}"),
-            "4:3: port 'a': needs exactly one attachment, 'tap' or 'pcap'; it has 'tap' and 'pcap'"),  // two attachments
+            "4:3: port 'a': needs exactly one attachment, 'tap' or 'pcap'; it has 'tap' and 'pcap'"),
+        // an attachment of a later version
         BadFile(
             portFile("  a: {network: blue, veth: {}}"),
-            "4:22: port 'a': 'veth' is not supported by this version"),  // an attachment of a later version
+            "4:22: port 'a': 'veth' is not supported by this version"),
+        // another attachment of a later version
         BadFile(
             portFile("  a: {network: blue, vhost-user: {socket: a}}"),
-            "4:22: port 'a': 'vhost-user' is not supported by this version"),  // another attachment of a later version
+            "4:22: port 'a': 'vhost-user' is not supported by this version"),
+        // a host, which is for later
         BadFile(
             portFile("  a: {host: alpha, network: blue, tap: {}}"),
-            "4:7: port 'a': 'host' is not supported by this version"),  // a host, which is for later
+            "4:7: port 'a': 'host' is not supported by this version"),
         BadFile(
             portFile("  a: {network: blue, native: blue, tap: {}}"),
             "4:30: port 'a': 'native' makes sense with 'trunk' only"),  // native without trunk
+        // native outside the trunk
         BadFile(
             portFile("  a: {trunk: [blue], native: green, tap: {}}"),
-            "4:30: port 'a': native network 'green' is not one of the trunk's"),  // native outside the trunk
+            "4:30: port 'a': native network 'green' is not one of the trunk's"),
         BadFile(
             portFile("  a: {trunk: [], tap: {}}"),
             "4:14: port 'a': 'trunk' must not be empty"),  // an empty trunk
+        // a word for a list
         BadFile(
             portFile("  a: {trunk: blue, tap: {}}"),
-            "4:14: port 'a': 'trunk' must be a list, such as [a, b], not 'blue'"),  // a word for a list
+            "4:14: port 'a': 'trunk' must be a list, such as [a, b], not 'blue'"),
         BadFile(
             portFile("  a: {trunk: [blue, blue], tap: {}}"),
             "4:21: port 'a': 'blue' is in 'trunk' twice"),  // a network twice in a trunk
+        // a network by name and by VLAN
         BadFile(
             portFile("  a: {trunk: [blue, 10], tap: {}}"),
-            "4:21: port 'a': network 'blue' is in 'trunk' twice, once by its VLAN"),  // a network by name and by VLAN
+            "4:21: port 'a': network 'blue' is in 'trunk' twice, once by its VLAN"),
         BadFile(
             portFile("  a: {trunk: [blue, plain], tap: {}}"),
             "4:21: port 'a': a trunk cannot carry network 'plain', which has no VLAN ID: give it one with 'vlan:' (line 2)"
         ),  // a network without VLAN in a trunk
+        // a list in a list
         BadFile(
             portFile("  a: {trunk: [blue, [green]], tap: {}}"),
-            "4:21: port 'a': each of 'trunk' must be a network's name or a VLAN ID, not a list"),  // a list in a list
+            "4:21: port 'a': each of 'trunk' must be a network's name or a VLAN ID, not a list"),
         BadFile(
             portFile("  a: {trunk: [0], tap: {}}"),
             "4:15: port 'a': each of 'trunk' must be a VLAN ID from 1 to 4094: VLAN 0 marks frames that have a priority and no VLAN (IEEE 802.1Q)"
@@ -221,9 +246,10 @@ extension BadFile {
             portFile("  a: {network: blue, tap: {device: averyveryverylongname}}"),
             "4:36: port 'a': tap: 'device' must be a device name: up to 15 letters, digits, '.', '_' and '-', the first not a sign, not 'averyveryverylongname'"
         ),  // a device name of 21 bytes
+        // the loopback device's name
         BadFile(
             portFile("  a: {network: blue, tap: {device: lo}}"),
-            "4:36: port 'a': tap: 'device' cannot be 'lo', which every namespace already uses"),  // the loopback device's name
+            "4:36: port 'a': tap: 'device' cannot be 'lo', which every namespace already uses"),
         BadFile(
             portFile("  a: {network: blue, tap: {mac: 02:00}}"),
             "4:33: port 'a': tap: 'mac' must be a MAC address such as 02:00:00:00:00:01, not '02:00'"
@@ -236,19 +262,22 @@ extension BadFile {
             portFile("  a: {network: blue, tap: {address: [10.0.0.1]}}"),
             "4:38: port 'a': tap: each of 'address' must be an address with its prefix length, such as 10.10.0.1/24, not '10.0.0.1'"
         ),  // an address without prefix length
+        // an address that is not in a list
         BadFile(
             portFile("  a: {network: blue, tap: {address: 10.0.0.1/24}}"),
-            "4:37: port 'a': tap: 'address' must be a list, such as [a, b], not '10.0.0.1/24'"),  // an address that is not in a list
+            "4:37: port 'a': tap: 'address' must be a list, such as [a, b], not '10.0.0.1/24'"),
         BadFile(
             portFile("  a: {network: blue, tap: {address: [224.0.0.1/24]}}"),
             "4:38: port 'a': tap: each of 'address' must be the address of one host, and 224.0.0.1 is not"
         ),  // a group address
+        // an address twice on a port
         BadFile(
             portFile("  a: {network: blue, tap: {address: [10.0.0.1/24, 10.0.0.1/16]}}"),
-            "4:51: port 'a': tap: 10.0.0.1 on network 'blue' is given twice"),  // an address twice on a port
+            "4:51: port 'a': tap: 10.0.0.1 on network 'blue' is given twice"),
+        // a misspelt key of the attachment
         BadFile(
             portFile("  a: {network: blue, tap: {namespce: x}}"),
-            "4:28: port 'a': tap: unknown key 'namespce' (did you mean 'namespace'?)"),  // a misspelt key of the attachment
+            "4:28: port 'a': tap: unknown key 'namespce' (did you mean 'namespace'?)"),
         BadFile(
             portFile("  a: {network: blue, tap: yes}"),
             "4:27: port 'a': tap: must be a mapping with 'namespace', 'device', 'mac' or 'address', not 'yes'"
@@ -256,22 +285,26 @@ extension BadFile {
         BadFile(
             portFile("  a: {network: blue, pcap: {}}"),
             "4:28: port 'a': pcap: needs 'read' or 'write', or both"),  // no file
+        // a list for a file
         BadFile(
             portFile("  a: {network: blue, pcap: {read: [a]}}"),
-            "4:35: port 'a': pcap: 'read' must be text on one line, up to 4095 bytes, not a list"),  // a list for a file
+            "4:35: port 'a': pcap: 'read' must be text on one line, up to 4095 bytes, not a list"),
+        // YAML 1.1's other word for true
         BadFile(
             portFile("  a: {network: blue, isolated: yes, tap: {}}"),
-            "4:32: port 'a': 'isolated' must be true or false, not 'yes'"),  // YAML 1.1's other word for true
+            "4:32: port 'a': 'isolated' must be true or false, not 'yes'"),
+        // a negative limit
         BadFile(
             portFile("  a: {network: blue, fdb-limit: -1, tap: {}}"),
-            "4:33: port 'a': 'fdb-limit' must be a whole number from 1 to 1048576, not '-1'"),  // a negative limit
+            "4:33: port 'a': 'fdb-limit' must be a whole number from 1 to 1048576, not '-1'"),
         BadFile(
             portFile("  a: {network: blue, static: [ff:ff:ff:ff:ff:ff], tap: {}}"),
             "4:31: port 'a': each of 'static' must be the address of one station, and ff:ff:ff:ff:ff:ff is a group address"
         ),  // a static broadcast address
+        // a misspelt key beside the right one
         BadFile(
             portFile("  a: {network: blue, netwrok: blue, tap: {}}"),
-            "4:22: port 'a': unknown key 'netwrok' (did you mean 'network'?)"),  // a misspelt key beside the right one
+            "4:22: port 'a': unknown key 'netwrok' (did you mean 'network'?)"),
         BadFile(
             portFile("  a: {network: blue, description: \"a\\nb\", tap: {}}"),
             "4:35: port 'a': 'description' must be text on one line, up to 255 bytes, not the text \"a\\u{a}b\""
@@ -290,17 +323,19 @@ extension BadFile {
             ),
             "5:31: port 'b': 02:00:00:00:00:01 on network 'blue' belongs to port 'a' already (line 4)"
         ),  // a MAC address twice in a network
+        // an address twice in a network
         BadFile(
             portFile(
                 "  a: {network: blue, tap: {address: [10.0.0.1/24]}}\n  b: {network: blue, tap: {address: [10.0.0.1/24]}}"
             ),
-            "5:38: port 'b': tap: 10.0.0.1 on network 'blue' belongs to port 'a' already (line 4)"),  // an address twice in a network
+            "5:38: port 'b': tap: 10.0.0.1 on network 'blue' belongs to port 'a' already (line 4)"),
         BadFile(
             "heddle: 1\nnetworks: {blue: {vlan: 10}\n",
             "3:1: not valid YAML: did not find expected ',' or '}'"),  // an unclosed mapping
+        // a tab for indentation
         BadFile(
             "heddle: 1\nnetworks:\n\tblue: {}\n",
-            "3:1: not valid YAML: found character that cannot start any token"),  // a tab for indentation
+            "3:1: not valid YAML: found character that cannot start any token"),
         BadFile(
             "heddle: 1\nnetworks: *nets\n",
             "2:11: alias '*nets' has no anchor before it"),  // an alias without anchor
@@ -310,15 +345,17 @@ extension BadFile {
         BadFile(
             "heddle: 1\n--- \nheddle: 1\n",
             "2:1: a second document begins here: a topology is one document"),  // two documents
+        // a merge key
         BadFile(
             "heddle: 1\nnetworks:\n  <<: {a: {}}\n",
-            "3:3: merge keys ('<<') are not part of this format: write the values out"),  // a merge key
+            "3:3: merge keys ('<<') are not part of this format: write the values out"),
         BadFile(
             "heddle: 1\u{0}\n",
             "1:10: the character U+0000 is not allowed: is it a topology file?"),  // a NUL
+        // a control character
         BadFile(
             "heddle: 1\n\u{7f}ELF\n",
-            "2:1: the character U+007F is not allowed: is it a topology file?"),  // a control character
+            "2:1: the character U+007F is not allowed: is it a topology file?"),
         BadFile(
             "heddle: \"1\n",
             "2:1: not valid YAML: found unexpected end of stream"),  // an unclosed quote

@@ -179,7 +179,7 @@ struct YAMLTree {
         _ key: String, at place: SourceLocation, in text: String
     ) -> String? {
         let rounds = maskedKeys.count
-        guard rounds < Self.repeatedKeyLimit, rounds * text.utf8.count < 8 << 20, !key.isEmpty,
+        guard rounds < Self.repeatedKeyLimit, rounds * text.utf8.count < 2 << 20, !key.isEmpty,
             let mask = Unicode.Scalar(Self.firstMask + UInt32(rounds))
         else { return nil }
         let scalars = text.unicodeScalars
@@ -233,7 +233,9 @@ struct YAMLTree {
         let result = YAMLNode(own, at: place)
         guard result.weight <= Self.weightLimit else {
             diagnostics.report(
-                place, "the file has more than \(Self.weightLimit) values, aliases written out")
+                place,
+                "more than \(Self.weightLimit) values, aliases written out: "
+                    + "\(Topology.portLimit) ports need fewer")
             return nil
         }
         if let anchor = node.anchor { anchors[anchor.rawValue] = result }
