@@ -23,7 +23,9 @@ extension Controller: SwitchService {
         let model = self.model.withLock { $0 }
         let topology = model.topology()
         return TopologyInfo(
-            name: model.documentName, text: topology.yaml, topology: JSONValue(topology))
+            name: model.documentName, text: topology.yaml, 
+            topology: (try? JSONDecoder().decode(
+                JSONValue.self, from: Data(topology.json.utf8))) ?? .null)
     }
 
     package func planTopology(_ document: TopologyDocument) throws(ServiceError) -> PlanResult {
@@ -100,10 +102,10 @@ extension Controller: SwitchService {
             // The definition is JSON, which is YAML: it is decoded as a part of the topology that
             // it is to join, so that every rule of a file holds for it as well.
             var whole = model.topology(includesAttached: true).yaml
-            if !whole.contains("\nports:") { whole += "\nports:\n" }
+            whole.replace("\nports: {}\n", with: "\nports:\n")
             let name = String(
                 decoding: try JSONEncoder().encode(request.name), as: UTF8.self)
-            whole += "\n  \(name): \(try request.definition.text())\n"
+            whole += "  \(name): \(try request.definition.text())\n"
             let spec: PortSpec
             do throws(TopologyError) {
                 guard
@@ -246,7 +248,7 @@ extension Controller: SwitchService {
     ) throws(ServiceError) -> FDBList {
         let model = self.model.withLock { $0 }
         let (domain, number) = try numbers(network: network, port: port, model)
-        let address = try mac.map { try self.address($0) }
+        let address = try mac.map { text throws(ServiceError) in try self.address(text) }
         let vlans = Dictionary(
             model.networks.map { ($0.name, Int($0.vlan?.rawValue ?? 0)) },
             uniquingKeysWith: { first, _ in first })
@@ -337,7 +339,7 @@ extension Controller: SwitchService {
     package func flushFDB(_ request: FDBFlushRequest) throws(ServiceError) -> FDBFlushResult {
         let model = self.model.withLock { $0 }
         let (domain, number) = try numbers(network: request.network, port: request.port, model)
-        let address = try request.mac.map { try self.address($0) }
+        let address = try request.mac.map { text throws(ServiceError) in try self.address(text) }
         return FDBFlushResult(
             removed: fdbCommand(
                 .flush(

@@ -1,0 +1,283 @@
+import CLinux
+import ControlAPI
+import Foundation
+import Glibc
+import Logging
+import SystemPackage
+import Topology
+
+/// `heddle run`: the switch in the foreground, from the first check to the last clean-up.
+///
+/// The order matters: the file is read and validated before anything is touched; namespaces are
+/// entered before any thread starts; the lock is taken before sockets are bound; the sockets open
+/// when the topology stands; and what is said to be ready is.
+package struct Daemon {
+    private let options: RunOptions
+    private let paths: Paths
+
+    /// Why the switch does not start; lines for standard error.
+    package struct Failure: Error, CustomStringConvertible {
+        package let lines: [String]
+        package var description: String { lines.joined(separator: "\n") }
+    }
+
+    private struct Paths {
+        var socket: String
+        var state: String
+        var namespaces: String
+        /// Removed at the end: the sandbox's private directory.
+        var privateDirectory: String?
+    }
+
+    package init(_ options: RunOptions) {
+        self.options = options
+        paths = Daemon.paths(options)
+    }
+
+    private static func paths(_ options: RunOptions) -> Paths {
+        if options.isSandbox {
+            let socket = options.socket ?? SocketPath.sandbox()
+            let folder = (socket as NSString).deletingLastPathComponent
+            let inner = folder + "/sandbox"
+            return Paths(
+                socket: socket, state: options.stateDirectory ?? inner + "/state",
+                namespaces: inner + "/netns", privateDirectory: inner)
+        }
+        let environment = ProcessInfo.processInfo.environment
+        return Paths(
+            socket: options.socket ?? environment["HEDDLE_SOCKET"] ?? SocketPath.system,
+            state: options.stateDirectory ?? "/var/lib/heddle",
+            namespaces: NetworkNamespace.defaultDirectory, privateDirectory: nil)
+    }
+
+    /// Runs until a signal asks it to end. Call it before any thread starts.
+    package func run() throws {
+        let file = try loadFile()
+        let lock = try takeLock()
+        if options.isSandbox { try enterSandbox() }
+        let signals = try SignalDescriptor([SIGINT, SIGTERM, SIGHUP])
+        SignalDescriptor.ignoreBrokenPipes()
+        Daemon.raiseDescriptorLimit()
+
+        let log = logger()
+        let controller = try Controller(
+            options: Controller.Options(
+                stateDirectory: paths.state, namespaceDirectory: paths.namespaces,
+                workers: options.workers, isSandbox: options.isSandbox), log: log)
+        do {
+            try start(controller, file: file, log: log, signals: signals)
+        } catch {
+            controller.stop()
+            cleanUp()
+            throw error
+        }
+        withExtendedLifetime(lock) { cleanUp() }
+    }
+
+    private func start(
+        _ controller: Controller, file: Topology?, log: Logger, signals: SignalDescriptor
+    ) throws {
+        do {
+            if let file, let name = options.file {
+                try controller.apply(file, name: name)
+            } else if let stored = try controller.storedTopology() {
+                try controller.apply(stored.topology, name: stored.name)
+            }
+        } catch let failure as Transaction.Failure {
+            throw Failure(lines: failure.lines)
+        }
+        controller.removeLeftovers()
+        let server = APIServer(path: paths.socket, service: controller, logger: log)
+        try server.start()
+        let data = try DataServer(
+            path: paths.socket + DataRequest.pathSuffix, controller: controller, log: log)
+        data.start()
+        report(controller)
+        Daemon.notify("READY=1")
+        waitForEnd(signals, controller: controller, log: log)
+        Daemon.notify("STOPPING=1")
+        server.stop()
+        data.stop()
+        controller.stop()
+    }
+
+    /// SIGINT and SIGTERM end the switch; SIGHUP applies the file again.
+    private func waitForEnd(
+        _ signals: SignalDescriptor, controller: Controller, log: Logger
+    ) {
+        while signals.wait() == SIGHUP {
+            guard let path = options.file else {
+                log.notice("SIGHUP: there is no file to apply again")
+                continue
+            }
+            do {
+                let plan = try controller.apply(try Topology.load(path: path), name: path)
+                log.notice("SIGHUP: \(path): \(plan.summary)")
+            } catch let failure as Transaction.Failure {
+                log.error("SIGHUP: \(failure.lines.joined(separator: "; "))")
+            } catch {
+                log.error("SIGHUP: \(error)")
+            }
+        }
+    }
+
+    // MARK: Before the start
+
+    private func loadFile() throws -> Topology? {
+        guard let path = options.file else { return nil }
+        do throws(TopologyError) {
+            return try Topology.load(path: path)
+        } catch {
+            throw Failure(lines: error.lines)
+        }
+    }
+
+    private func takeLock() throws -> InstanceLock {
+        let folder = (paths.socket as NSString).deletingLastPathComponent
+        if !folder.isEmpty, mkdir(folder, 0o700) != 0, errno != EEXIST {
+            let code = errno
+            throw Failure(lines: [
+                "cannot make the directory '\(folder)' for the control socket: "
+                    + "\(String(cString: strerror(code))); run as root, use --sandbox, or choose "
+                    + "another place with --socket PATH"
+            ])
+        }
+        if options.isSandbox, options.socket == nil, !SocketPath.isPrivate(folder) {
+            throw Failure(lines: [
+                "the directory '\(folder)' of the sandbox's socket is not yours alone: "
+                    + "remove it, or choose another place with --socket PATH"
+            ])
+        }
+        guard paths.socket.utf8.count + DataRequest.pathSuffix.utf8.count
+            <= SocketPath.maximumByteCount
+        else {
+            throw Failure(lines: [
+                "the socket path '\(paths.socket)' is too long: the kernel allows "
+                    + "\(SocketPath.maximumByteCount - DataRequest.pathSuffix.utf8.count) bytes; "
+                    + "choose a shorter one with --socket PATH"
+            ])
+        }
+        return try InstanceLock(path: paths.socket + ".lock")
+    }
+
+    private func enterSandbox() throws {
+        try Sandbox.enter()
+        guard let folder = paths.privateDirectory else { return }
+        // A tmpfs that only this process and its children see: what is in it goes with them.
+        guard mkdir(folder, 0o700) == 0 || errno == EEXIST,
+            mount("heddle", folder, "tmpfs", UInt(MS_NOSUID | MS_NODEV), "mode=0700") == 0
+        else {
+            throw SystemError(
+                "mount a private directory at '\(folder)'", Errno(rawValue: errno),
+                remedy: "choose a writable place with --socket PATH")
+        }
+    }
+
+    /// A port takes a descriptor or two; 4096 of them exceed the usual limit.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = min(limit.rlim_max, 65_536)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
+    private func logger() -> Logger {
+        let level = Logger.Level(rawValue: options.logLevel) ?? .notice
+        var logger = Logger(label: "heddle") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = level
+        return logger
+    }
+
+    // MARK: After the start
+
+    /// Says what stands, and what can be typed next.
+    private func report(_ controller: Controller) {
+        let ports = controller.ports().ports
+        let networks = controller.networks().networks
+        var lines = [
+            "heddle \(Heddle.version) is ready: \(networks.count) networks, \(ports.count) ports, "
+                + "control socket \(paths.socket)"
+        ]
+        if options.printsReachability {
+            lines += [""] + connections(ports)
+            if let reachability = Reachability.measure(controller) {
+                lines += ["", "Who reaches whom, measured by ping (rows ping columns):", ""]
+                lines += reachability.lines.map { "  " + $0 }
+            } else if ports.count > 1 {
+                lines += ["", "Who reaches whom was not measured: it needs the program 'ping' and "
+                    + "2 to 16 ports with a namespace and an address."]
+            }
+            lines += [""] + suggestions(ports)
+        }
+        // Not print: a pipe would hold it back until the buffer is full.
+        FileHandle.standardOutput.write(Data((lines.joined(separator: "\n") + "\n").utf8))
+    }
+
+    private func connections(_ ports: [PortInfo]) -> [String] {
+        let width = ports.map(\.name.count).max() ?? 0
+        return ports.prefix(16).map { port in
+            let name = port.name.padding(toLength: width, withPad: " ", startingAt: 0)
+            let membership =
+                port.network.map { "network \($0)" }
+                ?? "trunk of \(port.trunk.joined(separator: ", "))"
+            let place = port.namespace.map { " in namespace \($0)" } ?? ""
+            let addresses =
+                port.addresses.isEmpty ? "" : ", " + port.addresses.joined(separator: ", ")
+            return "  \(name)  \(membership): \(port.kind) \(port.device ?? "")\(place)\(addresses)"
+        } + (ports.count > 16 ? ["  and \(ports.count - 16) more"] : [])
+    }
+
+    private func suggestions(_ ports: [PortInfo]) -> [String] {
+        let program = CommandLine.arguments.first ?? "heddle"
+        var prefix = program
+        if options.socket != nil { prefix = "HEDDLE_SOCKET=\(paths.socket) \(program)" }
+        var lines = ["Type in a second terminal:", ""]
+        let housed = ports.filter { $0.namespace != nil && !$0.addresses.isEmpty }
+        if let first = housed.first, let namespace = first.namespace {
+            let other =
+                housed.dropFirst().first { $0.network == first.network } ?? housed.last ?? first
+            let address = other.addresses.first.map { String($0.prefix { $0 != "/" }) } ?? ""
+            lines.append("  \(prefix) exec \(namespace) -- ping -c 3 \(address)")
+        }
+        lines.append("  \(prefix) port list")
+        if let first = ports.first {
+            lines.append("  \(prefix) capture \(first.name) -w - | tshark -r -")
+        }
+        lines += ["", "Ctrl-C ends the switch and removes what it made."]
+        return lines
+    }
+
+    private func cleanUp() {
+        guard let folder = paths.privateDirectory else { return }
+        umount2(folder, Int32(MNT_DETACH))
+        rmdir(folder)
+        if options.socket == nil {
+            unlink(paths.socket + ".lock")
+            rmdir((paths.socket as NSString).deletingLastPathComponent)
+        }
+    }
+
+    /// Tells the service manager, if there is one (sd_notify(3)).
+    private static func notify(_ message: String) {
+        guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), !path.isEmpty else {
+            return
+        }
+        let socket = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        guard socket >= 0 else { return }
+        defer { close(socket) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8.prefix(107))
+        withUnsafeMutableBytes(of: &address.sun_path) { room in
+            room.copyBytes(from: bytes)
+            // An abstract address is written with '@'.
+            if bytes.first == UInt8(ascii: "@") { room[0] = 0 }
+        }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
+        _ = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(socket, message, message.utf8.count, Int32(MSG_NOSIGNAL), $0, length)
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import ControlAPI
+import Foundation
+import Glibc
+import Logging
+import Synchronization
+import SystemPackage
+
+/// Serves the data socket: descriptors of namespaces, and captures.
+///
+/// One thread accepts; each connection gets a thread of its own, since a capture lasts. The socket's
+/// mode admits its owner only, so whoever connects may do what the daemon may.
+package final class DataServer: Sendable {
+    private let controller: Controller
+    private let listener: SeqpacketSocket
+    private let path: String
+    private let log: Logger
+    private let isStopping = Atomic<Bool>(false)
+    private let connections = Atomic<Int>(0)
+
+    package init(path: String, controller: Controller, log: Logger) throws(SystemError) {
+        self.path = path
+        self.controller = controller
+        self.log = log
+        listener = try SeqpacketSocket.listen(at: path)
+        try listener.setNonBlocking(true)
+    }
+
+    package func start() {
+        let thread = Thread { [self] in
+            while !isStopping.load(ordering: .acquiring) {
+                var polled = pollfd(
+                    fd: listener.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+                // Woken twice a second at most while stopping; idle otherwise costs one wake-up.
+                guard poll(&polled, 1, 500) > 0 else { continue }
+                do {
+                    guard let connection = try listener.accept() else { continue }
+                    serve(connection)
+                } catch {
+                    log.warning("data socket: \(error)")
+                    usleep(100_000)
+                }
+            }
+        }
+        thread.name = "heddle-data"
+        thread.start()
+    }
+
+    /// Ends captures with their last blocks, and removes the socket.
+    package func stop() {
+        isStopping.store(true, ordering: .releasing)
+        for _ in 0..<100 where connections.load(ordering: .acquiring) > 0 { usleep(20_000) }
+        unlink(path)
+    }
+
+    private func serve(_ connection: SeqpacketSocket) {
+        connections.add(1, ordering: .relaxed)
+        let thread = Thread { [self] in
+            defer { connections.subtract(1, ordering: .releasing) }
+            do {
+                guard case .message(let message) = try connection.receive() else { return }
+                for descriptor in message.descriptors { try? descriptor.close() }
+                try answer(message.bytes, on: connection)
+            } catch {
+                log.debug("data socket: \(error)")
+            }
+        }
+        thread.name = "heddle-client"
+        thread.start()
+    }
+
+    private func answer(_ bytes: [UInt8], on connection: SeqpacketSocket) throws {
+        let request: DataRequest
+        do {
+            request = try DataRequest(json: bytes)
+        } catch {
+            return try refuse("the request is not one that this heddle knows", on: connection)
+        }
+        switch request {
+        case .namespace(let name): try sendNamespace(name, on: connection)
+        case .capture(let capture):
+            try CaptureService(controller: controller, connection: connection)
+                .run(capture, until: { self.isStopping.load(ordering: .acquiring) })
+        case .stop: try refuse("there is no capture to stop", on: connection)
+        }
+    }
+
+    private func refuse(_ sentence: String, on connection: SeqpacketSocket) throws {
+        try connection.send(try DataReply(ok: false, error: sentence).json())
+    }
+
+    /// Sends the daemon's user and mount namespace and the network namespace of that name.
+    private func sendNamespace(_ name: String, on connection: SeqpacketSocket) throws {
+        let model = controller.model.withLock { $0 }
+        let live = model.namespaces[name]?.namespace
+        let found: NetworkNamespace?
+        do {
+            found =
+                try live
+                ?? NetworkNamespace.open(
+                    named: name, in: controller.options.namespaceDirectory)
+        } catch {
+            return try refuse("\(error)", on: connection)
+        }
+        guard let found else {
+            let names = model.namespaces.keys.sorted()
+            return try refuse(
+                "there is no namespace '\(name)'; there are: "
+                    + (names.isEmpty ? "none" : names.prefix(12).joined(separator: ", ")),
+                on: connection)
+        }
+        let user = try FileDescriptor.open("/proc/self/ns/user", .readOnly, options: .closeOnExec)
+        defer { try? user.close() }
+        let mount = try FileDescriptor.open("/proc/self/ns/mnt", .readOnly, options: .closeOnExec)
+        defer { try? mount.close() }
+        try connection.send(
+            try DataReply(ok: true).json(), descriptors: [user, mount, found.descriptor])
+    }
+}
