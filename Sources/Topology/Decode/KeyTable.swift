@@ -1,5 +1,3 @@
-import Wire
-
 /// What may stand behind a key. The decoder checks by it and the JSON Schema is made from it.
 indirect enum ValueKind: Sendable {
     case integer(ClosedRange<Int>)

@@ -15,9 +15,15 @@ enum CheckedValue {
     case network(NetworkReference)
     case mac(MACAddress)
     case address(InterfaceAddress)
-    case list([(value: CheckedValue, location: SourceLocation)])
+    case list([CheckedElement])
     case section(Section)
-    case named([(name: String, section: Section)])
+    case named([NamedSection])
+}
+
+/// An element of a list, with its place.
+struct CheckedElement {
+    let value: CheckedValue
+    let location: SourceLocation
 }
 
 /// How scalars read, and what is said when they do not.
@@ -47,7 +53,8 @@ extension ValueKind {
 
     /// The value, or why there is none: a clause such as "must be true or false, not 'yes'".
     func check(_ text: String, isPlain: Bool) -> Result<CheckedValue, ScalarProblem> {
-        let refusal = ScalarProblem("must be \(expectation), not \(quoted(text))")
+        let found = isPlain ? quoted(text) : "the text \"\(quoted(text).dropFirst().dropLast())\""
+        let refusal = ScalarProblem("must be \(expectation), not \(found)")
         switch self {
         case .integer(let range):
             guard isPlain, let number = Self.decimal(text), range.contains(number) else {
@@ -144,8 +151,8 @@ struct ScalarProblem: Error {
 }
 
 /// `'a'`, `'a' or 'b'`, `'a', 'b' or 'c'`.
-func keyList(_ keys: [String]) -> String {
+func keyList(_ keys: [String], joinedBy word: String = "or") -> String {
     let names = keys.map { "'\($0)'" }
     guard names.count > 1, let last = names.last else { return names.first ?? "no keys" }
-    return names.dropLast().joined(separator: ", ") + " or " + last
+    return names.dropLast().joined(separator: ", ") + " \(word) " + last
 }

@@ -49,7 +49,7 @@ struct Section {
         return mac
     }
 
-    func list(_ key: String) -> [(value: CheckedValue, location: SourceLocation)]? {
+    func list(_ key: String) -> [CheckedElement]? {
         guard case .list(let elements) = value(key) else { return nil }
         return elements
     }
@@ -59,10 +59,16 @@ struct Section {
         return section
     }
 
-    func named(_ key: String) -> [(name: String, section: Section)] {
+    func named(_ key: String) -> [NamedSection] {
         guard case .named(let sections) = value(key) else { return [] }
         return sections
     }
+}
+
+/// A section under a name that the file chose.
+struct NamedSection {
+    let name: String
+    let section: Section
 }
 
 /// Checks a tree against the table of keys: unknown, missing and clashing keys, and the form of
@@ -89,7 +95,9 @@ struct SectionReader {
         } else {
             let expectation = ValueKind.mapping(kind).expectation
             diagnostics.report(
-                node.location, "\(subject)must be \(expectation), not \(node.found)")
+                node.location,
+                "\(subject.isEmpty ? "the file " : subject)must be \(expectation), "
+                    + "not \(node.found)")
             return nil
         }
         var section = Section(kind: kind, path: path, subject: subject, location: location)
@@ -119,15 +127,18 @@ struct SectionReader {
     private mutating func reportUnknown(
         _ name: String, at location: SourceLocation, in section: Section
     ) {
+        guard name != "<<" else {
+            diagnostics.report(location, "\(section.subject)\(Self.mergeKeyRefusal)")
+            return
+        }
         let known = section.kind.supportedKeys.map(\.name)
         var hint = diagnostics.suggestion(for: name, among: known)
-        if name == "<<" {
-            hint = "; merge keys are not part of this format, write the values out"
-        } else if hint.isEmpty {
-            hint = "; known are \(keyList(known).replacing(" or ", with: " and "))"
-        }
+        if hint.isEmpty { hint = "; known are \(keyList(known, joinedBy: "and"))" }
         diagnostics.report(location, "\(section.subject)unknown key \(quoted(name))\(hint)")
     }
+
+    private static let mergeKeyRefusal =
+        "merge keys ('<<') are not part of this format: write the values out"
 
     private mutating func checkPresence(in section: Section) {
         let (kind, given, subject) = (section.kind, section.given, section.subject)
@@ -145,7 +156,7 @@ struct SectionReader {
             let got =
                 present.isEmpty
                 ? "it has none"
-                : "it has \(keyList(present).replacing(" or ", with: " and "))"
+                : "it has \(keyList(present, joinedBy: "and"))"
             diagnostics.report(
                 section.location,
                 "\(subject)needs exactly one \(group.title), \(keyList(supported)); \(got)")
@@ -203,10 +214,14 @@ struct SectionReader {
     private mutating func readNamed(
         _ pairs: [(key: YAMLNode, value: YAMLNode)], as mapping: MappingKind, path: String,
         subject: String
-    ) -> [(name: String, section: Section)] {
-        var sections: [(name: String, section: Section)] = []
+    ) -> [NamedSection] {
+        var sections: [NamedSection] = []
         for (key, value) in pairs {
             guard !diagnostics.isFull else { break }
+            guard key.text != "<<" else {
+                diagnostics.report(key.location, "\(subject)\(Self.mergeKeyRefusal)")
+                continue
+            }
             guard let name = key.text, Name.isValid(name) else {
                 diagnostics.report(
                     key.location,
@@ -219,7 +234,7 @@ struct SectionReader {
                 value, as: mapping, path: "\(path).\(name)",
                 subject: "\(subject)\(mapping.title) '\(name)': ", location: key.location)
             {
-                sections.append((name, section))
+                sections.append(NamedSection(name: name, section: section))
             }
         }
         return sections
@@ -233,7 +248,7 @@ struct SectionReader {
             diagnostics.report(location, "\(subject)'\(key)' must not be empty")
             return nil
         }
-        var values: [(value: CheckedValue, location: SourceLocation)] = []
+        var values: [CheckedElement] = []
         var seen: Set<String> = []
         for (index, node) in nodes.enumerated() {
             guard !diagnostics.isFull else { break }
@@ -250,7 +265,7 @@ struct SectionReader {
                         node.location, "\(subject)\(quoted(text)) is in '\(key)' twice")
                     continue
                 }
-                values.append((value, node.location))
+                values.append(CheckedElement(value: value, location: node.location))
                 locations["\(path).\(index)"] = node.location
             case .failure(let problem):
                 diagnostics.report(node.location, "\(subject)each of '\(key)' \(problem.clause)")

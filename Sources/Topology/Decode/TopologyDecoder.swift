@@ -54,8 +54,8 @@ struct TopologyDecoder {
             bridge.portFDBLimit =
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
         }
-        for (name, section) in root.named("networks") { declareNetwork(name, section) }
-        let ports = root.named("ports").compactMap { name, section in port(name, section) }
+        for network in root.named("networks") { declareNetwork(network.name, network.section) }
+        let ports = root.named("ports").compactMap { port($0.name, $0.section) }
         if networks.count > Topology.networkLimit {
             diagnostics.report(
                 locations["networks"],
@@ -101,10 +101,13 @@ struct TopologyDecoder {
         switch reference {
         case .name(let name):
             if networkIndex[name] != nil { return name }
-            let known = networks.isEmpty ? ": no network is" : ""
-            let hint = diagnostics.suggestion(for: name, among: networks.lazy.map(\.name))
-            diagnostics.report(
-                location, "\(subject)network '\(name)' is not declared\(known)\(hint)")
+            var hint = diagnostics.suggestion(for: name, among: networks.lazy.map(\.name))
+            if networks.isEmpty {
+                hint = ": no network is"
+            } else if hint.isEmpty, networks.count <= 8 {
+                hint = "; declared are \(keyList(networks.map(\.name), joinedBy: "and"))"
+            }
+            diagnostics.report(location, "\(subject)network '\(name)' is not declared\(hint)")
             return nil
         case .vlan(let vlan):
             if let name = networkByVLAN[vlan] { return name }
@@ -136,10 +139,10 @@ struct TopologyDecoder {
         port.sticky = section.boolean("sticky") ?? port.sticky
         port.up = section.boolean("up") ?? port.up
         port.description = section.text("description")
-        for (value, location) in section.list("static") ?? [] {
-            guard case .mac(let mac) = value else { continue }
+        for element in section.list("static") ?? [] {
+            guard case .mac(let mac) = element.value else { continue }
             port.staticMACs.append(mac)
-            claimStation(mac, by: port, at: location, subject: section.subject)
+            claimStation(mac, by: port, at: element.location, subject: section.subject)
         }
         if case .tap(let tap) = attachment { checkTAP(tap, of: port, section) }
         return port
@@ -153,8 +156,9 @@ struct TopologyDecoder {
         }
         guard let elements = section.list("trunk") else { return nil }
         var names: [String] = []
-        for (value, location) in elements {
-            guard case .network(let reference) = value,
+        for element in elements {
+            let location = element.location
+            guard case .network(let reference) = element.value,
                 let name = resolve(reference, at: location, subject: subject)
             else { continue }
             guard !names.contains(name) else {
@@ -163,7 +167,7 @@ struct TopologyDecoder {
                 continue
             }
             if let index = networkIndex[name], networks[index].vlan == nil,
-                !hasProblem(with: "networks.\(name).vlan")
+                !isGiven("networks.\(name).vlan")
             {
                 diagnostics.report(
                     location,
@@ -184,8 +188,8 @@ struct TopologyDecoder {
         return .trunk(networks: names, native: name)
     }
 
-    /// Whether the file gives a value there; used where the value itself was refused.
-    private func hasProblem(with path: String) -> Bool { locations[path] != nil }
+    /// Whether the file gives a value there, right or refused already.
+    private func isGiven(_ path: String) -> Bool { locations[path] != nil }
 
     private func attachment(_ section: Section) -> Attachment? {
         if let tap = section.section("tap") {
@@ -220,16 +224,17 @@ struct TopologyDecoder {
                 mac, by: port, at: locations["\(path).mac"], subject: section.subject + "tap: ")
         }
         guard let network = untaggedNetwork(of: port) else { return }
-        for (value, location) in section.section("tap")?.list("address") ?? [] {
-            guard case .address(let address) = value else { continue }
+        for element in section.section("tap")?.list("address") ?? [] {
+            guard case .address(let address) = element.value else { continue }
             let place = Place(scope: network, thing: "\(address.address)")
             if let other = hosts.updateValue(port.name, forKey: place) {
                 let whose =
                     other == port.name
-                    ? "given twice" : "port '\(other)' already\(self.place(of: "ports.\(other)"))"
+                    ? "is given twice"
+                    : "belongs to port '\(other)' already\(self.place(of: "ports.\(other)"))"
                 diagnostics.report(
-                    location,
-                    "\(section.subject)tap: \(address.address) on network '\(network)' is \(whose)")
+                    element.location,
+                    "\(section.subject)tap: \(address.address) on network '\(network)' \(whose)")
             }
         }
     }
@@ -255,7 +260,7 @@ struct TopologyDecoder {
             isReported = true
             diagnostics.report(
                 location,
-                "\(subject)\(mac) on network '\(network)' is port '\(other)' already"
+                "\(subject)\(mac) on network '\(network)' belongs to port '\(other)' already"
                     + self.place(of: "ports.\(other)"))
         }
     }

@@ -179,7 +179,7 @@ struct YAMLTree {
         _ key: String, at place: SourceLocation, in text: String
     ) -> String? {
         let rounds = maskedKeys.count
-        guard rounds < Self.repeatedKeyLimit, rounds * text.utf8.count < 8 << 20, !key.isEmpty,
+        guard rounds < Self.repeatedKeyLimit, rounds * text.utf8.count < 2 << 20, !key.isEmpty,
             let mask = Unicode.Scalar(Self.firstMask + UInt32(rounds))
         else { return nil }
         let scalars = text.unicodeScalars
@@ -233,7 +233,9 @@ struct YAMLTree {
         let result = YAMLNode(own, at: place)
         guard result.weight <= Self.weightLimit else {
             diagnostics.report(
-                place, "the file has more than \(Self.weightLimit) values, aliases written out")
+                place,
+                "more than \(Self.weightLimit) values, aliases written out: "
+                    + "\(Topology.portLimit) ports need fewer")
             return nil
         }
         if let anchor = node.anchor { anchors[anchor.rawValue] = result }
@@ -299,8 +301,15 @@ struct YAMLTree {
 
     private mutating func report(_ error: YamlError) {
         switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
+        case .composer(_, _, let mark, _):
+            // Aliases are masked, so a second document is all that is left to complain about.
+            diagnostics.report(
+                SourceLocation(mark), "a second document begins here: a topology is one document")
+        case .parser(_, let problem, let mark, _) where problem.hasPrefix("Maximum nesting"):
+            diagnostics.report(
+                SourceLocation(mark),
+                "lists and mappings are nested more than \(Self.heightLimit) deep")
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _):
             diagnostics.report(SourceLocation(mark), "not valid YAML: \(problem)")
         case .reader(let problem, let offset, _, let text):
             let place = offset.map { Self.location(after: String(text.prefix($0))) }

@@ -195,10 +195,9 @@ private struct PortChange {
     /// Whether the attachment has to be made anew: it is another one, or there is no device left
     /// on which a change could be made.
     private static func isReplaced(_ port: ObservedPort, by target: PortSpec) -> Bool {
-        switch (port.spec.attachment, target.attachment) {
-        case (.tap, .tap):
-            DeviceIdentity(port.spec) != DeviceIdentity(target)
-                || port.condition == .missingDevice && port.spec != target
+        if port.condition == .missingDevice, port.spec != target { return true }
+        return switch (port.spec.attachment, target.attachment) {
+        case (.tap, .tap): DeviceIdentity(port.spec) != DeviceIdentity(target)
         case (.pcap(let from), .pcap(let to)): from != to
         default: true
         }

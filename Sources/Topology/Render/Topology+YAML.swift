@@ -1,0 +1,121 @@
+import Wire
+
+extension Topology {
+    /// The topology as a file in canonical form: what `heddle topology show` prints and the state
+    /// stores. Defaults are left out; decoding it gives an equal topology.
+    package var yaml: String {
+        var text = "heddle: \(Self.formatVersion)\n"
+        let bridgeEntries = bridge.yamlEntries
+        if !bridgeEntries.isEmpty { text += "switch: {\(bridgeEntries.joined(separator: ", "))}\n" }
+        text += Self.yamlBlock(
+            "networks", networks.map { (yamlScalar($0.name), $0.yamlEntries) })
+        text += Self.yamlBlock("ports", ports.map { (yamlScalar($0.name), $0.yamlEntries) })
+        return text
+    }
+
+    private static func yamlBlock(
+        _ key: String, _ rows: [(name: String, entries: [String])]
+    ) -> String {
+        guard !rows.isEmpty else { return "\(key): {}\n" }
+        return "\(key):\n"
+            + rows.map { "  \($0.name): {\($0.entries.joined(separator: ", "))}\n" }.joined()
+    }
+}
+
+extension SwitchSpec {
+    fileprivate var yamlEntries: [String] {
+        let usual = SwitchSpec()
+        var entries: [String] = []
+        if ageingSeconds != usual.ageingSeconds { entries.append("ageing: \(ageingSeconds)s") }
+        if fdbLimit != usual.fdbLimit { entries.append("fdb-limit: \(fdbLimit)") }
+        if portFDBLimit != min(usual.portFDBLimit, fdbLimit) {
+            entries.append("port-fdb-limit: \(portFDBLimit)")
+        }
+        return entries
+    }
+}
+
+extension NetworkSpec {
+    fileprivate var yamlEntries: [String] {
+        var entries: [String] = []
+        if let vlan { entries.append("vlan: \(vlan)") }
+        if mtu != Self.defaultMTU { entries.append("mtu: \(mtu)") }
+        return entries
+    }
+}
+
+extension PortSpec {
+    fileprivate var yamlEntries: [String] {
+        var entries: [String] = []
+        switch membership {
+        case .access(let network): entries.append("network: \(yamlScalar(network))")
+        case .trunk(let networks, let native):
+            entries.append("trunk: \(yamlList(networks))")
+            if let native { entries.append("native: \(yamlScalar(native))") }
+        }
+        if isolated { entries.append("isolated: true") }
+        if let fdbLimit { entries.append("fdb-limit: \(fdbLimit)") }
+        if !staticMACs.isEmpty { entries.append("static: \(yamlList(staticMACs))") }
+        if sticky { entries.append("sticky: true") }
+        if !up { entries.append("up: false") }
+        switch attachment {
+        case .tap(let tap):
+            entries.append("tap: {\(tap.yamlEntries.joined(separator: ", "))}")
+        case .pcap(let pcap):
+            let files = [
+                pcap.read.map { "read: \(yamlScalar($0))" },
+                pcap.write.map { "write: \(yamlScalar($0))" },
+            ]
+            entries.append("pcap: {\(files.compactMap(\.self).joined(separator: ", "))}")
+        }
+        if let description { entries.append("description: \(yamlScalar(description))") }
+        return entries
+    }
+}
+
+extension TAPSpec {
+    fileprivate var yamlEntries: [String] {
+        var entries: [String] = []
+        if let namespace { entries.append("namespace: \(yamlScalar(namespace))") }
+        if let device { entries.append("device: \(yamlScalar(device))") }
+        if let mac { entries.append("mac: \(yamlScalar("\(mac)"))") }
+        if !addresses.isEmpty { entries.append("address: \(yamlList(addresses))") }
+        return entries
+    }
+}
+
+private func yamlList<Element>(_ elements: [Element]) -> String {
+    "[\(elements.map { yamlScalar("\($0)") }.joined(separator: ", "))]"
+}
+
+/// Plain where every YAML reader takes it for text, else in double quotes.
+private func yamlScalar(_ text: String) -> String {
+    let isSafe = text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+            UInt8(ascii: "."), UInt8(ascii: "/"):
+            true
+        default: false
+        }
+    }
+    let beginsWithLetter = text.utf8.first.map { $0 | 0x20 }.map { 0x61...0x7A ~= $0 } ?? false
+    // 10.10.0.1/24 is text to every reader: two points and a slash are no number.
+    let isIPv4 = InterfaceAddress(text) != nil
+    let isSpecial = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
+        .contains(text.lowercased())
+    if isSafe, !isSpecial, beginsWithLetter || isIPv4 { return text }
+    var result = "\""
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"", "\\":
+            result += "\\"
+            result.unicodeScalars.append(scalar)
+        case _ where scalar.value > 0x7E || scalar.value < 0x20:
+            let digits = String(scalar.value, radix: 16)
+            result += "\\U" + String(repeating: "0", count: 8 - digits.count) + digits
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return result + "\""
+}
