@@ -9,7 +9,7 @@ struct TopologyCommand: ParsableCommand {
         abstract: "Check, plan, apply and show topologies.",
         subcommands: [
             TopologyValidateCommand.self, TopologyPlanCommand.self, TopologyApplyCommand.self,
-            TopologyShowCommand.self,
+            TopologyShowCommand.self, TopologyGraphCommand.self, TopologySchemaCommand.self,
         ])
 }
 
