@@ -1,0 +1,28 @@
+import Logging
+
+/// What `heddle run` was asked for.
+package struct RunOptions: Sendable, Equatable {
+    /// The topology file; nil starts the stored topology.
+    package var file: String?
+    /// Path of the HTTP socket; nil is the default for this user and `sandbox`.
+    package var socketPath: String?
+    /// Directory of the daemon's state; nil is the default.
+    package var stateDirectory: String?
+    /// Worker threads, at least 1.
+    package var workerCount: Int
+    /// Re-execute in new user, mount and network namespaces.
+    package var sandbox: Bool
+    package var logLevel: Logger.Level
+
+    package init(
+        file: String? = nil, socketPath: String? = nil, stateDirectory: String? = nil,
+        workerCount: Int = 1, sandbox: Bool = false, logLevel: Logger.Level = .info
+    ) {
+        self.file = file
+        self.socketPath = socketPath
+        self.stateDirectory = stateDirectory
+        self.workerCount = workerCount
+        self.sandbox = sandbox
+        self.logLevel = logLevel
+    }
+}

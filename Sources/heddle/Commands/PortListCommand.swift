@@ -1,0 +1,39 @@
+import ArgumentParser
+import ControlAPI
+
+struct PortListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the ports.",
+        discussion: """
+            A trunk's native network is marked with an asterisk.
+
+              heddle port list
+              heddle port list --output json
+            """)
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var client: ClientOptions
+
+    func run() throws {
+        try output.show(try client.client.ports()) { portTable($0).rendered() }
+    }
+}
+
+func portTable(_ list: PortList) -> Table {
+    var table = Table(
+        .text("PORT"), .text("KIND"), .text("MODE"), .text("NETWORKS"), .text("STATE"),
+        .number("RX FRAMES"), .number("TX FRAMES"), .number("DROPS"), .text("DEVICE"),
+        .text("NAMESPACE"))
+    for port in list.ports {
+        let counters = port.counters
+        let drops = counters.ingressDroppedFrames &+ counters.egressDroppedFrames
+        table.append(
+            Table.Cell(port.name), Table.Cell(port.kind), Table.Cell(port.mode.rawValue),
+            Table.Cell(port.membership), Table.Cell(port.state.rawValue, port.state.style),
+            Table.Cell(counters.receivedFrames), Table.Cell(counters.transmittedFrames),
+            Table.Cell("\(drops)", drops == 0 ? .plain : .warning), Table.Cell(port.device),
+            Table.Cell(port.namespace))
+    }
+    return table
+}

@@ -1,0 +1,71 @@
+import ArgumentParser
+import Control
+import Logging
+
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run the switch in the foreground.",
+        discussion: """
+            Applies FILE, or the topology stored from the last run, says when it is ready, and runs
+            until SIGINT or SIGTERM. Then it removes what it made, and nothing else.
+
+              sudo heddle run lab.yaml
+              heddle run --sandbox lab.yaml     no root needed, nothing left on the host
+            """)
+
+    @Argument(help: "Topology file. Without one, the stored topology.", completion: .file())
+    var file: String?
+
+    @Option(help: ArgumentHelp("Where to listen.", valueName: "path"))
+    var socket: String?
+
+    @Option(help: ArgumentHelp("Where to keep state.", valueName: "dir"), completion: .directory)
+    var state: String?
+
+    @Option(help: ArgumentHelp("Worker threads.", valueName: "n"))
+    var workers = 1
+
+    @Flag(help: "Run in new user, mount and network namespaces.")
+    var sandbox = false
+
+    @Option(help: "Least severe messages to log.")
+    var logLevel = LogLevel.info
+
+    func validate() throws {
+        guard (1...64).contains(workers) else {
+            throw ValidationError("--workers \(workers): give a number from 1 to 64")
+        }
+    }
+
+    var options: RunOptions {
+        RunOptions(
+            file: file, socketPath: socket, stateDirectory: state, workerCount: workers,
+            sandbox: sandbox, logLevel: logLevel.level)
+    }
+
+    func run() throws {
+        do {
+            try Daemon.run(options)
+        } catch let error as ServiceError {
+            let response = error.response
+            throw CommandFailure(lines: [response.error] + response.details)
+        }
+    }
+}
+
+enum LogLevel: String, ExpressibleByArgument, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+
+    var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
+}
+
+/// Why a command failed, in lines for the operator.
+struct CommandFailure: Error, CustomStringConvertible {
+    let lines: [String]
+
+    init(_ line: String) { lines = [line] }
+    init(lines: [String]) { self.lines = lines }
+
+    var description: String { lines.joined(separator: "\n") }
+}

@@ -1,0 +1,26 @@
+import ArgumentParser
+
+struct TopologyValidateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate",
+        abstract: "Check a topology file; needs no running switch.",
+        discussion: """
+            Prints one line for each error, with file, line, column and what would be right.
+
+              heddle topology validate lab.yaml
+            """)
+
+    @OptionGroup var file: TopologyFile
+
+    func run() throws {
+        let (document, topology) = try file.validated()
+        print(
+            "\(document.name): valid: \(counted(topology.networks.count, "network")), "
+                + counted(topology.ports.count, "port"))
+    }
+}
+
+/// `1 port`, `2 ports`.
+func counted(_ count: some BinaryInteger, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
+}
