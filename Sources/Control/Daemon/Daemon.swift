@@ -29,14 +29,14 @@ package struct Daemon {
         var privateDirectory: String?
     }
 
-    package init(_ options: RunOptions) {
+    private init(_ options: RunOptions) {
         self.options = options
         paths = Daemon.paths(options)
     }
 
     private static func paths(_ options: RunOptions) -> Paths {
-        if options.isSandbox {
-            let socket = options.socket ?? SocketPath.sandbox()
+        if options.sandbox {
+            let socket = options.socketPath ?? SocketPath.sandbox()
             let folder = (socket as NSString).deletingLastPathComponent
             let inner = folder + "/sandbox"
             return Paths(
@@ -45,16 +45,22 @@ package struct Daemon {
         }
         let environment = ProcessInfo.processInfo.environment
         return Paths(
-            socket: options.socket ?? environment["HEDDLE_SOCKET"] ?? SocketPath.system,
+            socket: options.socketPath ?? environment["HEDDLE_SOCKET"] ?? SocketPath.system,
             state: options.stateDirectory ?? "/var/lib/heddle",
             namespaces: NetworkNamespace.defaultDirectory, privateDirectory: nil)
     }
 
     /// Runs until a signal asks it to end. Call it before any thread starts.
-    package func run() throws {
+    ///
+    /// - Throws: ``Failure``, or the error of the system call or the device that stood in the way.
+    package static func run(_ options: RunOptions) throws {
+        try Daemon(options).run()
+    }
+
+    private func run() throws {
         let file = try loadFile()
         let lock = try takeLock()
-        if options.isSandbox { try enterSandbox() }
+        if options.sandbox { try enterSandbox() }
         let signals = try SignalDescriptor([SIGINT, SIGTERM, SIGHUP])
         SignalDescriptor.ignoreBrokenPipes()
         Daemon.raiseDescriptorLimit()
@@ -63,7 +69,7 @@ package struct Daemon {
         let controller = try Controller(
             options: Controller.Options(
                 stateDirectory: paths.state, namespaceDirectory: paths.namespaces,
-                workers: options.workers, isSandbox: options.isSandbox), log: log)
+                workers: options.workerCount, isSandbox: options.sandbox), log: log)
         do {
             try start(controller, file: file, log: log, signals: signals)
         } catch {
@@ -142,7 +148,7 @@ package struct Daemon {
                     + "another place with --socket PATH"
             ])
         }
-        if options.isSandbox, options.socket == nil, !SocketPath.isPrivate(folder) {
+        if options.sandbox, options.socketPath == nil, !SocketPath.isPrivate(folder) {
             throw Failure(lines: [
                 "the directory '\(folder)' of the sandbox's socket is not yours alone: "
                     + "remove it, or choose another place with --socket PATH"
@@ -182,9 +188,8 @@ package struct Daemon {
     }
 
     private func logger() -> Logger {
-        let level = Logger.Level(rawValue: options.logLevel) ?? .notice
         var logger = Logger(label: "heddle") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = level
+        logger.logLevel = options.logLevel
         return logger
     }
 
@@ -198,7 +203,7 @@ package struct Daemon {
             "heddle \(Heddle.version) is ready: \(networks.count) networks, \(ports.count) ports, "
                 + "control socket \(paths.socket)"
         ]
-        if options.printsReachability {
+        if options.reports {
             lines += [""] + connections(ports)
             if let reachability = Reachability.measure(controller) {
                 lines += ["", "Who reaches whom, measured by ping (rows ping columns):", ""]
@@ -230,7 +235,7 @@ package struct Daemon {
     private func suggestions(_ ports: [PortInfo]) -> [String] {
         let program = CommandLine.arguments.first ?? "heddle"
         var prefix = program
-        if options.socket != nil { prefix = "HEDDLE_SOCKET=\(paths.socket) \(program)" }
+        if options.socketPath != nil { prefix = "HEDDLE_SOCKET=\(paths.socket) \(program)" }
         var lines = ["Type in a second terminal:", ""]
         let housed = ports.filter { $0.namespace != nil && !$0.addresses.isEmpty }
         if let first = housed.first, let namespace = first.namespace {
@@ -251,7 +256,7 @@ package struct Daemon {
         guard let folder = paths.privateDirectory else { return }
         umount2(folder, Int32(MNT_DETACH))
         rmdir(folder)
-        if options.socket == nil {
+        if options.socketPath == nil {
             unlink(paths.socket + ".lock")
             rmdir((paths.socket as NSString).deletingLastPathComponent)
         }

@@ -29,8 +29,11 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Run in new user, mount and network namespaces.")
     var sandbox = false
 
+    @Flag(help: "Say what is connected, who reaches whom by ping, and what to type next.")
+    var report = false
+
     @Option(help: "Least severe messages to log.")
-    var logLevel = LogLevel.info
+    var logLevel = LogLevel.notice
 
     func validate() throws {
         guard (1...64).contains(workers) else {
@@ -41,15 +44,16 @@ struct RunCommand: ParsableCommand {
     var options: RunOptions {
         RunOptions(
             file: file, socketPath: socket, stateDirectory: state, workerCount: workers,
-            sandbox: sandbox, logLevel: logLevel.level)
+            sandbox: sandbox, logLevel: logLevel.level, reports: report)
     }
 
     func run() throws {
         do {
             try Daemon.run(options)
-        } catch let error as ServiceError {
-            let response = error.response
-            throw CommandFailure(lines: [response.error] + response.details)
+        } catch let failure as Daemon.Failure {
+            throw CommandFailure(lines: failure.lines)
+        } catch {
+            throw CommandFailure("\(error)")
         }
     }
 }

@@ -10,13 +10,16 @@ package struct RunOptions: Sendable, Equatable {
     package var stateDirectory: String?
     /// Worker threads, at least 1.
     package var workerCount: Int
-    /// Re-execute in new user, mount and network namespaces.
+    /// Whether to run in new user, mount and network namespaces.
     package var sandbox: Bool
     package var logLevel: Logger.Level
+    /// Whether to print what is connected, who reaches whom, and what to type next.
+    package var reports: Bool
 
     package init(
         file: String? = nil, socketPath: String? = nil, stateDirectory: String? = nil,
-        workerCount: Int = 1, sandbox: Bool = false, logLevel: Logger.Level = .info
+        workerCount: Int = 1, sandbox: Bool = false, logLevel: Logger.Level = .info,
+        reports: Bool = false
     ) {
         self.file = file
         self.socketPath = socketPath
@@ -24,5 +27,6 @@ package struct RunOptions: Sendable, Equatable {
         self.workerCount = workerCount
         self.sandbox = sandbox
         self.logLevel = logLevel
+        self.reports = reports
     }
 }
