@@ -75,7 +75,8 @@ struct APIClientTests {
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "a length"),
         ("HTTP/1.0 200 OK\n\nok", "the end of the stream, and bare line feeds"),
         (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1;x=y\r\nk\r\n0\r\nA: b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + "1\r\no\r\n1;x=y\r\nk\r\n0\r\nA: b\r\n\r\n",
             "chunks with an extension and a trailer"
         ),
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "interim"),

@@ -206,7 +206,7 @@ struct ClientCommandTests {
         defer { unlink(file) }
         try "precious".write(toFile: file, atomically: true, encoding: .utf8)
         let refused = try await heddle(["capture", "-w", file] + socket + ["bad"])
-        #expect(refused.errors == "heddle: the filter is wrong\n")
+        #expect(refused.errors.hasPrefix("heddle: the filter is wrong ('bad' is no port either"))
         #expect(try String(contentsOfFile: file, encoding: String.Encoding.utf8) == "precious")
         let full = try await heddle(["capture", "-w", "/dev/full"] + socket)
         #expect(full.status == 1)

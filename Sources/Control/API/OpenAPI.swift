@@ -30,7 +30,9 @@ enum OpenAPI {
                 [
                     "url": "http://heddle",
                     "description":
-                        "Any host name will do: curl --unix-socket /run/heddle/heddle.sock http://heddle/v1/version",
+                        .string(
+                            "Any host name will do: curl --unix-socket "
+                                + "\(SocketPath.system) http://heddle/v1/version"),
                 ]
             ],
             "paths": .object(paths),

@@ -8,8 +8,8 @@ package struct HTTPReply: Sendable, Equatable {
 /// Takes an HTTP/1.1 answer apart as its bytes arrive (RFC 9112).
 ///
 /// A pure state machine: `append` bytes, then look at `reply`; `finish` at the end of the stream.
-/// Bodies are delimited by `Content-Length`, by chunks, or by the end of the stream, in the order of
-/// RFC 9112 §6.3. Interim (1xx) answers are skipped. Anything else is an error with its reason;
+/// Bodies are delimited by `Content-Length`, by chunks, or by the end of the stream, in the order
+/// of RFC 9112 §6.3. Interim (1xx) answers are skipped. Anything else is an error with its reason;
 /// neither a length nor a line of the peer's can make it hold more than the limits below.
 struct HTTPReplyParser {
     enum Failure: Error, Equatable {

@@ -88,7 +88,7 @@ package struct PortInfo: APIValue {
             .init("network", .string, optional: true, "Network of an access port."),
             .init("trunk", .array(.string), "Networks of a trunk; empty for an access port."),
             .init(
-                "native", .string, optional: true, "Network that a trunk carries untagged, if any."),
+                "native", .string, optional: true, "Network that a trunk carries untagged."),
             .init("state", .enumeration(["up", "down"]), "Whether frames can pass."),
             .init(
                 "reason", .string, optional: true,

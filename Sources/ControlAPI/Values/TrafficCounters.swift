@@ -54,7 +54,9 @@ package struct TrafficCounters: APIValue {
 
     package static let schema = APISchema(
         "TrafficCounters",
-        "Frames counted since the start. Ingress: received = forwarded + flooded + consumed + dropped. Egress: copies = transmitted + queued + dropped.",
+        "Frames counted since the start. "
+            + "Ingress: received = forwarded + flooded + consumed + dropped. "
+            + "Egress: copies = transmitted + queued + dropped.",
         [
             .init("received_frames", .integer, "Frames received, a super-frame counted once."),
             .init("received_bytes", .integer, "Bytes of the frames received, without FCS."),

@@ -8,7 +8,7 @@ struct CaptureCommand: ParsableCommand {
         commandName: "capture",
         abstract: "Write frames as they pass ports to a pcapng file or pipe.",
         discussion: """
-            Without ports, all of them. Capturing never slows the switch: what a slow reader does
+            Without ports, all of them. Capturing never slows the switch: what a slow reader does \
             not take is counted as dropped, in the file and at the end. Put the filter last.
 
               heddle capture web-1 -w web-1.pcapng 'icmp or arp'
@@ -64,12 +64,22 @@ struct CaptureCommand: ParsableCommand {
             throw CommandFailure("the switch closed the connection without an answer")
         }
         let reply = try dataReply(message.bytes)
-        guard reply.ok else { throw CommandFailure(reply.error ?? "the switch refuses to capture") }
+        guard reply.ok else {
+            throw CommandFailure((reply.error ?? "the switch refuses to capture") + hint(request))
+        }
         // Opened only now: a refused capture must not empty a file that is there.
         let sink = try CaptureSink(path: file)
         var stream = CaptureStream(
             socket: socket, signals: signals, sink: sink, duration: duration)
         try stream.run()
+    }
+
+    /// A single word that is no filter was likely meant to be a port.
+    private func hint(_ request: CaptureRequest) -> String {
+        guard filter == nil, !request.filter.isEmpty, !request.filter.contains(" ") else {
+            return ""
+        }
+        return " ('\(request.filter)' is no port either: 'heddle port list' names them)"
     }
 
     /// Splits what was given into ports and a filter: the last word is the filter unless it is the

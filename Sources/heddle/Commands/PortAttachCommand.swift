@@ -6,7 +6,7 @@ struct PortAttachCommand: ParsableCommand {
         commandName: "attach",
         abstract: "Add a TAP port to the running switch.",
         discussion: """
-            The port is not part of the topology file: plans and applies leave it alone, and it
+            The port is not part of the topology file: plans and applies leave it alone, and it \
             lasts until it is detached or the switch stops.
 
               heddle port attach web-3 --network blue --namespace web-3 --address 10.10.0.3/24

@@ -7,8 +7,8 @@ struct RunCommand: ParsableCommand {
         commandName: "run",
         abstract: "Run the switch in the foreground.",
         discussion: """
-            Applies FILE, or the topology stored from the last run, says when it is ready, and runs
-            until SIGINT or SIGTERM. Then it removes what it made, and nothing else.
+            Applies FILE, or the topology stored from the last run, says when it is ready, and \
+            runs until SIGINT or SIGTERM. Then it removes what it made, and nothing else.
 
               sudo heddle run lab.yaml
               heddle run --sandbox lab.yaml     no root needed, nothing left on the host

@@ -29,7 +29,8 @@ struct VersionCommand: ParsableCommand {
         if let daemon {
             let place = daemon.sandbox ? ", in a sandbox" : ""
             print(
-                "switch \(daemon.version), instance \(daemon.instance), API \(daemon.apiVersion)\(place)"
+                "switch \(daemon.version), instance \(daemon.instance), "
+                    + "API \(daemon.apiVersion)\(place)"
             )
         } else {
             print("no switch is running here")
