@@ -2,8 +2,7 @@ import CLinux
 import SystemPackage
 
 /// A lock file held by at most one process, for as long as this object lives and no longer: the
-/// kernel releases it even after kill -9. The file itself stays, because to unlink it would let two
-/// processes hold locks on two files of the same name.
+/// kernel releases it even after kill -9.
 package final class InstanceLock: Sendable {
     package let path: String
     private let descriptor: Int32
@@ -40,6 +39,18 @@ package final class InstanceLock: Sendable {
             }
             let text = (try? FileDescriptor.contents(ofFile: path)) ?? ""
             throw .held(path: path, by: Int32(text.prefix { $0.isNumber }))
+        }
+        // Whoever held it may have removed the file meanwhile, as a sandbox does at its end; the lock
+        // of a file without a name keeps nobody out.
+        var (named, held) = (stat(), stat())
+        guard stat(path, &named) == 0, fstat(descriptor, &held) == 0,
+            named.st_dev == held.st_dev, named.st_ino == held.st_ino
+        else {
+            close(descriptor)
+            throw .system(
+                SystemError(
+                    "lock '\(path)'", .resourceBusy,
+                    remedy: "another heddle was just ending there: try again"))
         }
         // For the one who is refused later; whether it is written decides nothing.
         let text = Array("\(getpid())\n".utf8)
