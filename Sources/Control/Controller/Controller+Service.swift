@@ -285,10 +285,9 @@ extension Controller: SwitchService {
                 "\(request.mac) is no unicast address: only the address of one host has a port"
             ])
         }
-        guard request.kind == .static else {
+        guard request.kind != .dynamic else {
             throw .badRequest([
-                "only static entries can be added by hand; for sticky ones set 'sticky: true' on "
-                    + "the port, and its addresses are learned"
+                "dynamic entries are learned, not added; add a static one, or a sticky one"
             ])
         }
         return try changes.withLock { state throws(ServiceError) in
@@ -305,20 +304,28 @@ extension Controller: SwitchService {
                 ])
             }
             let key = FDBKey(domain: domain, address: address)
-            guard fdbCommand(.addStatic(key, port: number)) == 1 else {
-                throw .conflict("the FDB is full: raise 'switch: {fdb-limit: N}' or flush it")
+            let isStatic = request.kind == .static
+            guard
+                fdbCommand(isStatic ? .addStatic(key, port: number) : .addSticky(key, port: number))
+                    == 1
+            else {
+                throw .conflict(
+                    isStatic
+                        ? "the FDB is full: raise 'switch: {fdb-limit: N}' or flush it"
+                        : "\(address) is pinned to another port: delete that entry first")
             }
             self.model.withLock { model in
                 model.staticEntries.removeAll {
                     $0.network == request.network && $0.address == address
                 }
+                guard isStatic else { return }
                 model.staticEntries.append(
                     StaticEntry(network: request.network, address: address, port: request.port))
             }
             return FDBEntryInfo(
                 network: request.network,
                 vlan: Int(model.network(named: request.network)?.vlan?.rawValue ?? 0),
-                mac: "\(address)", port: request.port, kind: .static)
+                mac: "\(address)", port: request.port, kind: request.kind)
         }
     }
 
