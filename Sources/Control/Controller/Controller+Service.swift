@@ -2,6 +2,7 @@ import ControlAPI
 import Dataplane
 import Dispatch
 import Foundation
+import Netlink
 import Topology
 import Wire
 
@@ -398,8 +399,40 @@ extension Controller: SwitchService {
                         sentence: reason.sentence, remedy: reason.remedy))
             }
         }
+        rows += droppedByKernel(model)
         rows.sort { ($1.count, $0.port, $0.reason) < ($0.count, $1.port, $1.reason) }
         return DropList(drops: rows)
+    }
+
+    /// What never reached the switch: frames that a TAP's own queue had no room for. The kernel
+    /// counts them, nobody else would tell.
+    private func droppedByKernel(_ model: SwitchModel) -> [DropInfo] {
+        var rows: [DropInfo] = []
+        let housed = Dictionary(grouping: model.ports.filter { $0.device != nil }) {
+            $0.spec.namespace
+        }
+        for ports in housed.values {
+            let links = try? provisioning.inside(ports[0].device?.namespace) {
+                let socket = try NetlinkSocket()
+                return try ports.map { port in
+                    try port.device.flatMap { try socket.link(.index($0.index)) }
+                }
+            }
+            for (port, link) in zip(ports, links ?? []) {
+                guard let link, link.transmitDropped > 0 else { continue }
+                var network: String?
+                if case .access(let name) = port.spec.membership { network = name }
+                rows.append(
+                    DropInfo(
+                        port: port.spec.name, network: network, reason: "device-queue-full",
+                        count: link.transmitDropped,
+                        sentence: "the kernel's queue of the port's device was full: its sender is "
+                            + "faster than the switch",
+                        remedy: "pace the sender, or lengthen the queue for bursts: "
+                            + "ip link set \(link.name) txqueuelen 5000"))
+            }
+        }
+        return rows
     }
 
     package func stats() -> StatsInfo {
