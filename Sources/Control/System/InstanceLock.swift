@@ -9,23 +9,25 @@ package final class InstanceLock: Sendable {
 
     package enum Failure: Error, Equatable, CustomStringConvertible {
         /// Another process holds it; its process ID, when it has been written.
-        case held(path: String, by: Int32?)
+        case held(path: String, by: Int32?, option: String)
         case system(SystemError)
 
         package var description: String {
             switch self {
-            case .held(let path, let process):
+            case .held(let path, let process, let option):
                 "another heddle"
                     + (process.map { " (process \($0))" } ?? "")
                     + " is running here: it holds '\(path)'; "
-                    + "stop it, or choose another --socket"
+                    + "stop it, or choose another \(option)"
             case .system(let error): error.description
             }
         }
     }
 
     /// Takes the lock, or throws at once when somebody has it.
-    package init(path: String) throws(Failure) {
+    ///
+    /// - Parameter option: what chooses another place, for the error's remedy.
+    package init(path: String, option: String = "--socket") throws(Failure) {
         let descriptor = clinux_open_mode(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             let errno = Errno.current
@@ -38,7 +40,7 @@ package final class InstanceLock: Sendable {
                 throw .system(SystemError("lock '\(path)'", errno))
             }
             let text = (try? FileDescriptor.contents(ofFile: path)) ?? ""
-            throw .held(path: path, by: Int32(text.prefix { $0.isNumber }))
+            throw .held(path: path, by: Int32(text.prefix { $0.isNumber }), option: option)
         }
         // Whoever held it may have removed the file meanwhile, as a sandbox does at its end; the lock
         // of a file without a name keeps nobody out.
