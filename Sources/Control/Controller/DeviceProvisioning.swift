@@ -122,17 +122,22 @@ struct DeviceProvisioning: Sendable {
         guard let device = port.device, let interface = interface(for: new, mtu: mtu),
             case .tap(let before) = old.attachment, case .tap(let after) = new.attachment
         else { return }
-        if device.isOurs {
-            _ = try TAPProvisioner.repair(interface, in: device.namespace?.descriptor)
-        }
+        // First the addresses that go: the kernel removes with a subnet's first address all others of
+        // that subnet, and the repair puts back those that are declared.
         let gone = Set(before.addresses).subtracting(after.addresses)
-        guard !gone.isEmpty else { return }
         try inside(device.namespace) {
             let socket = try NetlinkSocket()
-            let present = Set(try socket.addresses(of: device.index))
-            for address in gone.intersection(present) {
+            for address in gone where try socket.addresses(of: device.index).contains(address) {
                 try socket.removeAddress(address, from: device.index)
             }
+            guard !device.isOurs else { return }
+            let left = Set(try socket.addresses(of: device.index))
+            for address in after.addresses where !left.contains(address) {
+                try socket.addAddress(address, to: device.index)
+            }
+        }
+        if device.isOurs {
+            _ = try TAPProvisioner.repair(interface, in: device.namespace?.descriptor)
         }
     }
 
