@@ -7,7 +7,8 @@ import Synchronization
 /// One thread that follows the kernel's link events in every namespace that ports use.
 ///
 /// A netlink socket hears its own namespace only, so there is one per namespace, opened on a thread
-/// inside it. `watch` gives the wanted set; sockets that are no longer wanted are closed.
+/// inside it. `watch` gives the wanted set; sockets that are no longer wanted are closed. A new one
+/// begins with an `overrun`: what happened before it was open is for its receiver to look up.
 final class LinkWatcher: @unchecked Sendable {
     // @unchecked: `sources` is guarded by its lock; the thread polls descriptors of a copy that it
     // retains.
@@ -23,6 +24,7 @@ final class LinkWatcher: @unchecked Sendable {
         let namespace: String?
         let identity: NetworkNamespace.Identity?
         let events: LinkEvents
+        var isNew = true
     }
 
     private let log: Logger
@@ -95,7 +97,8 @@ final class LinkWatcher: @unchecked Sendable {
                         Source(namespace: name, identity: namespace?.identity, events: events))
                 } catch {
                     log.warning(
-                        "cannot follow devices\(name.map { " in namespace '\($0)'" } ?? ""): \(error)")
+                        "cannot follow devices\(name.map { " in namespace '\($0)'" } ?? ""): \(error)"
+                    )
                 }
             }
         }
@@ -109,7 +112,11 @@ final class LinkWatcher: @unchecked Sendable {
 
     private func run() {
         while !isStopping.load(ordering: .acquiring) {
-            let current = lock.withLock { _ in sources }
+            let current = lock.withLock { _ in
+                defer { for place in sources.indices { sources[place].isNew = false } }
+                return sources
+            }
+            for source in current where source.isNew { handler?(source.namespace, .overrun) }
             var polled = current.map {
                 pollfd(fd: $0.events.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
             }

@@ -1,6 +1,7 @@
 import Dataplane
 import Ports
 import Topology
+import Wire
 
 /// One apply: carries out a plan's actions in order, each with its undo, and verifies the result.
 ///
@@ -24,10 +25,11 @@ struct Transaction {
 
     private let controller: Controller
     private let before: SwitchModel
+    private let stateBefore: InstanceState
     private(set) var model: SwitchModel
     private(set) var state: InstanceState
     /// What was on record before this apply began: of an earlier run, after a crash.
-    private let recordedBefore: [InstanceState.DeviceRecord]
+    private var recordedBefore: [InstanceState.DeviceRecord] { stateBefore.devices }
     /// All networks and ports as they are to be; MTUs come from here.
     private let target: Topology
     private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
@@ -44,7 +46,7 @@ struct Transaction {
         before = model
         self.model = model
         self.state = state
-        recordedBefore = state.devices
+        stateBefore = state
         self.target = target
     }
 
@@ -95,21 +97,39 @@ struct Transaction {
     private mutating func createNamespace(_ name: String) throws {
         let directory = controller.options.namespaceDirectory
         let namespace = try NetworkNamespace.create(named: name, in: directory)
-        undos.append((
-            "namespace '\(name)'",
-            { _ in
-                try NetworkNamespace.remove(
-                    named: name, in: directory, expecting: namespace.identity)
-            }
-        ))
+        undos.append(
+            (
+                "namespace '\(name)'",
+                { _ in
+                    try NetworkNamespace.remove(
+                        named: name, in: directory, expecting: namespace.identity)
+                }
+            ))
         state.namespaces.append(
             InstanceState.NamespaceRecord(name: name, identity: namespace.identity))
         model.namespaces[name] = LiveNamespace(namespace: namespace, isOurs: true)
         recordIdentity(of: namespace, named: name)
     }
 
-    /// Attaches a port; also what `port attach` does.
-    mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
+    /// What `port attach` does: no plan made the namespace or recorded the device before.
+    mutating func attachByHand(_ spec: PortSpec) throws {
+        record(spec)
+        controller.save(state)
+        if let name = spec.namespace, model.namespaces[name] == nil { try createNamespace(name) }
+        try attach(spec, origin: .attached)
+    }
+
+    /// What `port detach` does; a namespace made for this port alone goes with it.
+    mutating func detachByHand(_ name: String) {
+        let namespace = model.port(named: name)?.spec.namespace
+        detach(name)
+        guard let namespace, model.namespaces[namespace]?.isOurs == true,
+            !model.ports.contains(where: { $0.spec.namespace == namespace })
+        else { return }
+        retiringNamespaces.append(namespace)
+    }
+
+    private mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
         try freeDeviceName(of: spec)
         let port = try open(spec, number: number(for: spec.name), origin: origin)
         model.ports.append(port)
@@ -165,7 +185,7 @@ struct Transaction {
     }
 
     /// Takes a port out of the switch; its device goes at the end.
-    mutating func detach(_ name: String) {
+    private mutating func detach(_ name: String) {
         guard let place = model.ports.firstIndex(where: { $0.spec.name == name }) else { return }
         let port = model.ports.remove(at: place)
         retiring.append(port)
@@ -198,10 +218,11 @@ struct Transaction {
     private mutating func reconfigure(_ port: LivePort, from: PortSpec, to: PortSpec) throws {
         let provisioning = controller.provisioning
         let oldMTU = before.topology(includesAttached: true).deviceMTU(of: from)
-        undos.append((
-            "port '\(to.name)'",
-            { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
-        ))
+        undos.append(
+            (
+                "port '\(to.name)'",
+                { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
+            ))
         try provisioning.reconfigure(port, from: from, to: to, mtu: target.deviceMTU(of: to))
     }
 
@@ -220,17 +241,18 @@ struct Transaction {
         try controller.provisioning.remove(old)
         let controller = controller
         let mtu = before.topology(includesAttached: true).deviceMTU(of: old.spec)
-        undos.append((
-            "port '\(old.spec.name)'",
-            { restored in
-                let again = try controller.provisioning.attach(
-                    old.spec, number: old.number, origin: old.origin, mtu: mtu,
-                    namespace: old.device?.namespace, recorded: true)
-                guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
-                else { return }
-                restored.ports[place] = again
-            }
-        ))
+        undos.append(
+            (
+                "port '\(old.spec.name)'",
+                { restored in
+                    let again = try controller.provisioning.attach(
+                        old.spec, number: old.number, origin: old.origin, mtu: mtu,
+                        namespace: old.device?.namespace, recorded: true)
+                    guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
+                    else { return }
+                    restored.ports[place] = again
+                }
+            ))
     }
 
     // MARK: Numbers and records
@@ -268,7 +290,7 @@ struct Transaction {
     }
 
     /// Records that a device of this name and mark will be ours.
-    mutating func record(_ spec: PortSpec) {
+    private mutating func record(_ spec: PortSpec) {
         guard let device = spec.deviceName else { return }
         state.devices.removeAll { $0.device == device && $0.namespace == spec.namespace }
         state.devices.append(
@@ -306,11 +328,15 @@ struct Transaction {
         commit()
     }
 
-    /// Looks whether every device that was touched is there and up.
+    /// Looks whether every device that was touched is there, up and as declared.
     private func verify() throws {
         for name in Set(touched) {
             guard let port = model.port(named: name), let device = port.device else { continue }
-            try controller.verify(device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
+            var addresses: [InterfaceAddress] = []
+            if case .tap(let tap) = port.spec.attachment { addresses = tap.addresses }
+            try controller.verify(
+                device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil,
+                addresses: addresses)
         }
     }
 
@@ -329,6 +355,10 @@ struct Transaction {
         }
         controller.model.withLock { $0 = restored }
         controller.publishAndWait()
+        // What is left behind stays on record as ours. What is gone must not: the next namespace of
+        // that name may get the inode of the one that was made here.
+        if failures.isEmpty { state = stateBefore }
+        controller.save(state)
         var lines = ["\(action): \(error)"]
         lines.append(
             failures.isEmpty

@@ -170,8 +170,9 @@ package struct Daemon {
                     + "remove it, or choose another place with --socket PATH"
             ])
         }
-        guard paths.socket.utf8.count + DataRequest.pathSuffix.utf8.count
-            <= SocketPath.maximumByteCount
+        guard
+            paths.socket.utf8.count + DataRequest.pathSuffix.utf8.count
+                <= SocketPath.maximumByteCount
         else {
             throw Failure(lines: [
                 "the socket path '\(paths.socket)' is too long: the kernel allows "
@@ -225,8 +226,11 @@ package struct Daemon {
                 lines += ["", "Who reaches whom, measured by ping (rows ping columns):", ""]
                 lines += reachability.lines.map { "  " + $0 }
             } else if ports.count > 1 {
-                lines += ["", "Who reaches whom was not measured: it needs the program 'ping' and "
-                    + "2 to 16 ports with a namespace and an address."]
+                lines += [
+                    "",
+                    "Who reaches whom was not measured: it needs the program 'ping' and "
+                        + "2 to 16 ports with a namespace and an address.",
+                ]
             }
             lines += [""] + suggestions(ports)
         }
