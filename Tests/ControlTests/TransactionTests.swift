@@ -154,6 +154,44 @@ struct TransactionTests {
         }
     }
 
+    @Test("a port and a network that get the number of gone ones begin to count at zero")
+    func counters() throws {
+        let topology = """
+            networks: {NETWORK: {}}
+            ports:
+              stays: {network: NETWORK, tap: {namespace: n1, address: [10.0.0.1/24]}}
+              NAME: {network: NETWORK, tap: {namespace: n2, address: [10.0.0.2/24]}}
+            """
+        func named(_ port: String, _ network: String) -> String {
+            topology.replacing("NAME", with: port).replacing("NETWORK", with: network)
+        }
+        try ControllerLab.with(named("old", "red")) { lab in
+            let n1 = try #require(try NetworkNamespace.open(named: "n1", in: lab.namespaces))
+            let ping = try ChildProcess.run(
+                ["ping", "-c", "1", "-w", "2", "10.0.0.2"], in: n1.descriptor,
+                timeout: .seconds(5))
+            #expect(ping.isSuccess)
+            let old = try lab.controller.port(named: "old")
+            #expect(old.counters.forwardedFrames > 0)
+            // Without devices in the new one nothing can be counted but what was there before.
+            try lab.apply("networks: {red: {}}\nports: {}\n")
+            try lab.apply("networks: {blue: {}}\nports: {}\n")
+            try lab.apply("networks: {red: {}, blue: {}}\nports: {}\n")
+            let file = lab.folder.path("out.pcap")
+            try lab.apply(
+                "networks: {red: {}, blue: {}}\nports:\n  a: {network: red, pcap: {write: \(file)}}\n"
+                    + "  b: {network: red, pcap: {write: \(file)2}}\n")
+            for port in lab.controller.ports().ports {
+                #expect(port.number <= 1)
+                #expect(port.counters == TrafficCounters())
+            }
+            for network in lab.controller.networks().networks {
+                #expect(network.counters == TrafficCounters())
+            }
+            #expect(lab.controller.drops().drops.isEmpty)
+        }
+    }
+
     @Test("a port attached by hand brings its namespace and takes it along")
     func attachByHand() throws {
         try ControllerLab.with("networks: {a: {}}\nports: {}\n") { lab in

@@ -177,11 +177,11 @@ extension Controller {
             guard let port else { return }
             if port.condition == .missingDevice {
                 takeBack(port)
-            } else if port.device?.index == link.index {
-                setCondition(
-                    link.flags.contains(.up)
-                        ? .up : .down(reason: "device \(link.name) is down in its namespace")
-                ) { $0.number == port.number && $0.condition != .missingDevice }
+            } else if port.device?.index == link.index,
+                link.flags.contains(.up) != (port.condition == .up)
+            {
+                // The event may be older than what an apply has done since: the kernel knows.
+                refresh(port)
             }
         }
     }

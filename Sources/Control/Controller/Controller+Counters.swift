@@ -10,7 +10,7 @@ extension Controller {
         var rows: [DropInfo] = []
         for port in model.ports {
             for reason in DropReason.allCases where reason != .none {
-                let count = fabric.value(reason, port: port.number)
+                let count = value(reason, port: port.number)
                 guard count > 0 else { continue }
                 // An access port's drops are its one network's; a trunk's may be several.
                 var network: String?
@@ -89,21 +89,21 @@ extension Controller {
 
     func counters(port: UInt16) -> TrafficCounters {
         var counters = TrafficCounters(
-            receivedFrames: fabric.value(.received, port: port),
-            receivedBytes: fabric.value(.receivedBytes, port: port),
-            receivedSegments: fabric.value(.receivedSegments, port: port),
-            forwardedFrames: fabric.value(.forwarded, port: port),
-            floodedFrames: fabric.value(.flooded, port: port),
-            consumedFrames: fabric.value(.consumed, port: port),
-            egressCopies: fabric.value(.copies, port: port),
-            transmittedFrames: fabric.value(.transmitted, port: port),
-            transmittedBytes: fabric.value(.transmittedBytes, port: port),
-            transmittedSegments: fabric.value(.transmittedSegments, port: port))
+            receivedFrames: value(.received, port: port),
+            receivedBytes: value(.receivedBytes, port: port),
+            receivedSegments: value(.receivedSegments, port: port),
+            forwardedFrames: value(.forwarded, port: port),
+            floodedFrames: value(.flooded, port: port),
+            consumedFrames: value(.consumed, port: port),
+            egressCopies: value(.copies, port: port),
+            transmittedFrames: value(.transmitted, port: port),
+            transmittedBytes: value(.transmittedBytes, port: port),
+            transmittedSegments: value(.transmittedSegments, port: port))
         for reason in DropReason.allCases where reason != .none {
             if reason.isEgress {
-                counters.egressDroppedFrames += fabric.value(reason, port: port)
+                counters.egressDroppedFrames += value(reason, port: port)
             } else {
-                counters.ingressDroppedFrames += fabric.value(reason, port: port)
+                counters.ingressDroppedFrames += value(reason, port: port)
             }
         }
         let ended = counters.transmittedFrames + counters.egressDroppedFrames

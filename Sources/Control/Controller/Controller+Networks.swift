@@ -25,11 +25,11 @@ extension Controller {
     ) -> NetworkInfo {
         let domain = model.domains[network.name] ?? 0
         var counters = TrafficCounters()
-        counters.receivedFrames = fabric.value(.received, domain: domain)
-        counters.receivedBytes = fabric.value(.receivedBytes, domain: domain)
-        counters.floodedFrames = fabric.value(.flooded, domain: domain)
+        counters.receivedFrames = value(.received, domain: domain)
+        counters.receivedBytes = value(.receivedBytes, domain: domain)
+        counters.floodedFrames = value(.flooded, domain: domain)
         for reason in DropReason.allCases where reason != .none {
-            let count = fabric.value(reason, domain: domain)
+            let count = value(reason, domain: domain)
             if reason.isEgress {
                 counters.egressDroppedFrames += count
             } else {

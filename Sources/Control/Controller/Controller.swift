@@ -39,6 +39,7 @@ package final class Controller: Sendable {
     /// What the state file holds; whoever changes the switch holds this lock.
     let changes: Mutex<InstanceState>
     let captures = Mutex<[CaptureTap]>([])
+    let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
     private let threads: [WorkerThread]

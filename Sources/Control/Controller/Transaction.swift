@@ -270,13 +270,17 @@ struct Transaction {
             (0..<limit).first { !taken.contains($0) }
             ?? (0..<limit).first { number in !model.ports.contains { $0.number == number } } ?? 0
         state.portNumbers[name] = number
+        controller.beginCounting(port: number)
         return number
     }
 
     private func freeDomain() -> UInt16 {
         let taken = Set(model.domains.values).union(before.domains.values)
-        return (1...UInt16(Topology.networkLimit + 1)).first { !taken.contains($0) }
+        let domain =
+            (1...UInt16(Topology.networkLimit + 1)).first { !taken.contains($0) }
             ?? UInt16(Topology.networkLimit + 1)
+        controller.beginCounting(domain: domain)
+        return domain
     }
 
     private mutating func recordIntentions(_ plan: Plan) {
