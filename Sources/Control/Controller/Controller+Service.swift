@@ -9,7 +9,8 @@ import Topology
 extension Controller: SwitchService {
     package func version() -> VersionInfo {
         VersionInfo(
-            version: Heddle.version, apiVersion: "v1", instance: instance, pid: Int(getpid()),
+            version: HeddleVersion.current, apiVersion: HeddleVersion.api, instance: instance,
+            pid: Int(getpid()),
             sandbox: options.isSandbox, uptimeSeconds: uptime)
     }
 
