@@ -10,7 +10,7 @@ import Wire
 extension Controller: SwitchService {
     package func version() -> VersionInfo {
         VersionInfo(
-            version: Heddle.version, apiVersion: "v1", instance: instance, pid: Int(getpid()),
+            version: HeddleVersion.current, apiVersion: HeddleVersion.api, instance: instance, pid: Int(getpid()),
             sandbox: options.isSandbox, uptimeSeconds: uptime)
     }
 

@@ -216,7 +216,7 @@ package struct Daemon {
         let ports = controller.ports().ports
         let networks = controller.networks().networks
         var lines = [
-            "heddle \(Heddle.version) is ready: \(networks.count) networks, \(ports.count) ports, "
+            "heddle \(HeddleVersion.current) is ready: \(networks.count) networks, \(ports.count) ports, "
                 + "control socket \(paths.socket)"
         ]
         if options.reports {
