@@ -13,7 +13,8 @@ extension Worker {
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
-                isTagged: frame.isTagged, segmentCount: frame.segmentCount, offload: frame.offload, egress: egress, vid: vid,
+                isTagged: frame.isTagged, segmentCount: frame.segmentCount, offload: frame.offload,
+                egress: egress, vid: vid,
                 domain: domain))
         if sent {
             peersToWake |= 1 << UInt64(owner)
