@@ -154,6 +154,11 @@ package enum Forwarding {
             if target.port == ingress {
                 return .drop(.hairpin, domain: domain, learning: learning, sourceIndex: sourceIndex)
             }
+            // An entry can outlive its port, until the flush that follows the new configuration.
+            guard Int(target.port) < context.portCount else {
+                return .drop(
+                    .notMember, domain: domain, learning: learning, sourceIndex: sourceIndex)
+            }
             let egress = context.ports[Int(target.port)]
             if entry.flags.contains(.isolated), egress.flags.contains(.isolated) {
                 return .drop(
