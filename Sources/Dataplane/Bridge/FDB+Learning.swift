@@ -71,13 +71,18 @@ extension FDB {
         }
     }
 
-    /// Deletes what matches in `budget` places from `cursor` on and advances the cursor; true when
-    /// the table's end has been reached.
+    /// Begins a flush at the table's start; one at a time.
+    package func beginFlush() { state.pointee.flushCursor = 0 }
+
+    /// Deletes what matches in the next `budget` places; true when the table's end has been reached.
     ///
-    /// A flush of a big table takes several calls, so that frames are switched in between.
-    package func flush(
-        _ pattern: FlushPattern, cursor: inout Int, budget: Int, removed: inout Int
-    ) -> Bool {
+    /// A flush of a big table takes several calls, so that frames are switched in between. What is
+    /// deleted in between for other reasons may shift entries that the flush has yet to see to
+    /// before its cursor: `shift` takes the cursor back with them.
+    package func flush(_ pattern: FlushPattern, budget: Int, removed: inout Int) -> Bool {
+        var cursor = state.pointee.flushCursor
+        // The flush's own deletions shift nothing past the place it looks at.
+        state.pointee.flushCursor = capacity
         let end = min(cursor + budget, capacity)
         while cursor < end {
             let word = slots[cursor].key.load(ordering: .relaxed)
@@ -89,6 +94,7 @@ extension FDB {
                 cursor += 1
             }
         }
+        state.pointee.flushCursor = cursor
         return cursor >= capacity
     }
 
@@ -210,6 +216,9 @@ extension FDB {
         slots[target].location.store(location, ordering: .relaxed)
         slots[target].tick.store(slots[source].tick.load(ordering: .relaxed), ordering: .relaxed)
         slots[target].key.store(key, ordering: .releasing)
+        if source >= state.pointee.flushCursor, target < state.pointee.flushCursor {
+            state.pointee.flushCursor = target
+        }
         guard location >> 16 != UInt32(Kind.static.rawValue) else { return }
         let link = links[source]
         links[target] = link

@@ -66,6 +66,8 @@ package final class FDB: @unchecked Sendable {
     /// Owner-only bookkeeping, and counters that others read.
     struct State: ~Copyable {
         var sweepCursor = 0
+        /// Where a flush in progress goes on.
+        var flushCursor = 0
         var sweepTick: UInt32 = 0
         let sequence = Atomic<UInt32>(0)
         let learnedCount = Atomic<Int>(0)
