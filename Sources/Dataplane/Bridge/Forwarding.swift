@@ -49,10 +49,7 @@ package enum Forwarding {
         /// The VLAN ID that `port` wants in `domain` (0: untagged); nil when it is no member.
         @inline(__always)
         func egressVID(port: UInt16, domain: UInt16) -> UInt16? {
-            let entry = ports[Int(port)]
-            if entry.untaggedDomain == domain { return 0 }
-            let vid = domains[Int(domain)].vid
-            return vid != 0 && entry.isTagged(vid) ? vid : nil
+            Snapshot.egressVID(of: ports[Int(port)], in: domain, domains: domains)
         }
     }
 

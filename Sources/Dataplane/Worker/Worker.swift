@@ -308,7 +308,7 @@ package struct Worker: ~Copyable {
             if Int(egress.worker) == index {
                 chain(burst.frames + place, to: member.port, vid: member.vid, domain: domain)
             } else {
-                handOverCopy(place: place, to: member.port, vid: member.vid, domain: domain)
+                handOverCopy(place: place, to: member.port, domain: domain)
             }
         }
         return reached
@@ -321,7 +321,7 @@ package struct Worker: ~Copyable {
             chain(burst.frames + place, to: egress, vid: vid, domain: domain)
         } else {
             let slot = burst.detachSlot(place)
-            handOver(burst.frames[place], slot: slot, to: egress, vid: vid, domain: domain)
+            handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
         }
     }
 
