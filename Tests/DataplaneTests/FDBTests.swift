@@ -26,6 +26,16 @@ struct FDBTests {
         #expect(fdb.totals.aged == 1)
     }
 
+    @Test("the first address after a long silence does not cost a walk through the table")
+    func sweepAfterSilence() {
+        let fdb = Self.table(32_768)
+        fdb.sweep(now: 1_000_000)
+        fdb.learn(Self.key(1), port: 3, sticky: false, now: 1_000_005)
+        fdb.sweep(now: 1_000_015)
+        #expect(fdb.state.pointee.sweepCursor < fdb.capacity / 8)
+        #expect(fdb.state.pointee.sweepCursor > 0)
+    }
+
     @Test("hearing an address again keeps it known")
     func refresh() throws {
         let fdb = Self.table()
@@ -75,6 +85,24 @@ struct FDBTests {
         // And a newcomer elsewhere still finds room.
         fdb.learn(Self.key(99_999), port: 3, sticky: false, now: 1)
         #expect(fdb.lookup(Self.key(99_999), now: 1, isOwner: true)?.port == 3)
+    }
+
+    @Test("two ports that flood a full table by turns give way to each other and to nobody else")
+    func fairnessBetweenTwo() {
+        let fdb = Self.table(512)
+        for number in 0..<20 { fdb.learn(Self.key(UInt64(number)), port: 1, sticky: false, now: 0) }
+        for number in 1000..<2000 {
+            fdb.learn(Self.key(UInt64(number)), port: 2, sticky: false, now: 1)
+        }
+        for number in 2000..<20_000 {
+            fdb.learn(
+                Self.key(UInt64(number)), port: UInt16(2 + number % 2), sticky: false, now: 1)
+        }
+        #expect(fdb.learnedCount == fdb.limit && fdb.learnedCount(port: 1) == 20)
+        let half = (fdb.limit - 20) / 2
+        for port in [2, 3] as [UInt16] {
+            #expect(abs(fdb.learnedCount(port: port) - half) <= half / 8, "port \(port)")
+        }
     }
 
     @Test("a port at its limit gives up its own oldest address, and those in use last")

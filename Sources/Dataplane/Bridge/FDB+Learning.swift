@@ -111,7 +111,12 @@ extension FDB {
     /// Called between bursts; does work at most once a second, and goes round the whole table in a
     /// sixteenth of the ageing time.
     package func sweep(now: UInt32) {
-        guard learnedCount > 0, now &- state.pointee.sweepTick >= FDB.ticksPerSecond else { return }
+        guard learnedCount > 0 else {
+            // An idle table owes nothing: its first entry must not cost a walk through all of it.
+            state.pointee.sweepTick = now
+            return
+        }
+        guard now &- state.pointee.sweepTick >= FDB.ticksPerSecond else { return }
         let elapsed = Int(now &- state.pointee.sweepTick)
         state.pointee.sweepTick = now
         let round = max(Int(ageingTicks) / 16, Int(FDB.ticksPerSecond))
@@ -299,14 +304,25 @@ extension FDB {
         bump(state.pointee.evicted)
     }
 
-    /// The port with the most learned entries.
+    /// The port with the most learned entries, to within a sixteenth.
     ///
-    /// Linear in the number of ports, and only when the whole table is full.
+    /// Asked for every new address once the table is full, so that a flood of addresses asks at full
+    /// rate. Looking at every port each time took longer than switching a hundred frames; the one
+    /// found is therefore kept until it, or any other, may have come that far from where it was.
     private func busiestPort() -> Int {
-        var busiest = 0
-        for port in 1..<portCapacity where lists[port].count > lists[busiest].count {
-            busiest = port
+        let busiest = state.pointee.busiestPort
+        if state.pointee.busiestBudget > 0,
+            lists[busiest].count >= state.pointee.busiestFloor
+        {
+            state.pointee.busiestBudget -= 1
+            return busiest
         }
-        return busiest
+        var found = 0
+        for port in 1..<portCapacity where lists[port].count > lists[found].count { found = port }
+        let slack = lists[found].count / 16
+        state.pointee.busiestPort = found
+        state.pointee.busiestBudget = slack
+        state.pointee.busiestFloor = lists[found].count - slack
+        return found
     }
 }
