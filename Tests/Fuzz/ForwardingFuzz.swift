@@ -45,7 +45,8 @@ private final class FuzzLab {
     static let mtus: [UInt32] = [0, 1500, 100, 400]
     static let startTime: UInt64 = 1_000_000_000_000
 
-    private let fabric = Fabric(portCapacity: portCapacity, domainCapacity: 8, fdbCapacity: 512, seed: 1)
+    private let fabric = Fabric(
+        portCapacity: portCapacity, domainCapacity: 8, fdbCapacity: 512, seed: 1)
     private var worker: Worker
     /// By port number and kind of offloads.
     private let attachments: [[MemoryPort]]
@@ -130,7 +131,8 @@ private final class FuzzLab {
         let operation = input.byte()
         switch operation & 0x0F {
         case 0...8: frame(&input, kind: Int(operation & 0x0F), copies: 1 + Int(operation >> 6))
-        case 9: time += UInt64(input.byte()) * (operation & 0x10 == 0 ? 100_000_000 : 20_000_000_000)
+        case 9:
+            time += UInt64(input.byte()) * (operation & 0x10 == 0 ? 100_000_000 : 20_000_000_000)
         case 10:
             let port = UInt16(input.below(FuzzLab.portCapacity))
             command(.addStatic(key(&input), port: port))
@@ -151,7 +153,8 @@ private final class FuzzLab {
             if operation & 0x10 == 0 {
                 fabric.fdb.setAgeing(ticks: UInt32(input.byte()))
             } else {
-                let ports = Set((0..<UInt16(FuzzLab.portCapacity)).filter { operation >> $0 & 1 == 1 })
+                let ports = Set(
+                    (0..<UInt16(FuzzLab.portCapacity)).filter { operation >> $0 & 1 == 1 })
                 capture = CaptureTap(
                     ports: ports, snapLength: Int(input.byte()) * 16, workers: 1,
                     portCapacity: FuzzLab.portCapacity, ringByteCount: 4096)
@@ -216,7 +219,8 @@ private final class FuzzLab {
             let tag = input.byte()
             if tag & 1 != 0 {
                 let vids: [UInt64] = [0, 10, 20, 30, 40, 0xFFF, 10, 20]
-                append(0x8100_0000 | UInt64(tag & 0xF0) << 8 | vids[Int(tag >> 1 & 7)], 4, to: &bytes)
+                append(
+                    0x8100_0000 | UInt64(tag & 0xF0) << 8 | vids[Int(tag >> 1 & 7)], 4, to: &bytes)
             }
             (bytes, offload) = payload(kind, bytes, &input)
         }
@@ -311,7 +315,9 @@ private final class FuzzLab {
         )
     }
 
-    private static func memberships(_ port: PortConfiguration) -> (untagged: UInt16, tagged: [UInt16]) {
+    private static func memberships(_ port: PortConfiguration) -> (
+        untagged: UInt16, tagged: [UInt16]
+    ) {
         switch port.membership {
         case .access(let domain): (domain, [])
         case .trunk(let domains, let native): (native ?? 0, domains)
@@ -342,7 +348,8 @@ private final class FuzzLab {
                     precondition(egress.port === attachment, "to a port that was replaced")
                     precondition(number != Int(ingress.number), "out of the port it came from")
                     precondition(ingress.isUp && egress.isUp, "through a port that is down")
-                    precondition(!(ingress.isIsolated && egress.isIsolated), "between isolated ports")
+                    precondition(
+                        !(ingress.isIsolated && egress.isIsolated), "between isolated ports")
                     check(result, offload, of: original, domain: domain, at: egress)
                 }
                 if count > 0 { reached += 1 }
@@ -353,12 +360,14 @@ private final class FuzzLab {
 
     private func check(
         _ result: (canonical: [UInt8], tci: UInt16?), _ offload: Offload,
-        of original: (canonical: [UInt8], tci: UInt16?), domain: UInt16, at egress: PortConfiguration
+        of original: (canonical: [UInt8], tci: UInt16?), domain: UInt16,
+        at egress: PortConfiguration
     ) {
         let (untagged, tagged) = FuzzLab.memberships(egress)
         if untagged == domain {
             // A tag that is left is the payload's own.
-            precondition(result.tci == nil || original.canonical[12] == 0x81, "tagged for no reason")
+            precondition(
+                result.tci == nil || original.canonical[12] == 0x81, "tagged for no reason")
         } else {
             precondition(tagged.contains(domain), "to a port that is no member")
             precondition(
