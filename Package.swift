@@ -68,6 +68,11 @@ let package = Package(
 
         // Tests: four rings, from pure to the whole switch in fresh namespaces.
         .target(name: "TestSupport", dependencies: ["Wire", "CLinux"], path: "Tests/TestSupport"),
+        // The gate on allocations in the forwarding path; see Tests/Gate/run.sh.
+        .target(name: "GateHooks", path: "Tests/GateHooks"),
+        .executableTarget(
+            name: "heddle-gate", dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
+            path: "Tests/Gate", exclude: ["run.sh"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
         .testTarget(
