@@ -68,9 +68,13 @@ let package = Package(
 
         // Tests: four rings, from pure to the whole switch in fresh namespaces.
         .target(name: "TestSupport", dependencies: ["Wire", "CLinux"], path: "Tests/TestSupport"),
+        .executableTarget(
+            name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
+            path: "Tests/TestPeer"),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
-        .testTarget(name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
+        .testTarget(
+            name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "CLinux", "TestSupport"]),
         .testTarget(name: "TopologyTests", dependencies: ["Topology", "TestSupport"]),
         .testTarget(
@@ -82,7 +86,9 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
-        .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),
+        .testTarget(
+            name: "SwitchTests",
+            dependencies: ["heddle", "ControlAPI", "TestPeer", "TestSupport", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )
