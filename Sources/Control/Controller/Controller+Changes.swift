@@ -50,12 +50,16 @@ extension Controller {
         try changeOnePort(spec) { transaction in
             transaction.record(spec)
             self.save(transaction.state)
+            try transaction.makeNamespace(of: spec)
             try transaction.attach(spec, origin: .attached)
         }
     }
 
     func detach(_ spec: PortSpec) throws {
-        try changeOnePort(nil) { $0.detach(spec.name) }
+        try changeOnePort(nil) { transaction in
+            transaction.detach(spec.name)
+            transaction.retireNamespace(of: spec)
+        }
     }
 
     private func changeOnePort(

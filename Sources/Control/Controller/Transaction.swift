@@ -105,6 +105,20 @@ struct Transaction {
         recordIdentity(of: namespace, named: name)
     }
 
+    /// Makes the namespace that a port attached by hand wants, if there is none.
+    mutating func makeNamespace(of spec: PortSpec) throws {
+        guard let name = spec.namespace, model.namespaces[name] == nil else { return }
+        try createNamespace(name)
+    }
+
+    /// Gives up the namespace of a port that was detached by hand, if it was the last one in it.
+    mutating func retireNamespace(of spec: PortSpec) {
+        guard let name = spec.namespace, model.namespaces[name]?.isOurs == true,
+            !model.ports.contains(where: { $0.spec.namespace == name })
+        else { return }
+        retiringNamespaces.append(name)
+    }
+
     /// Attaches a port; also what `port attach` does.
     mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
         try freeDeviceName(of: spec)
