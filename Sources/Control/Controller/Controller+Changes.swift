@@ -107,18 +107,6 @@ extension Controller {
         return (model.observed, model)
     }
 
-    /// Whether the state that this run began with records the device as ours.
-    ///
-    /// Called with the `changes` lock held, from within a transaction; the file is what counts.
-    func wasRecorded(_ spec: PortSpec, namespace: NetworkNamespace?) -> Bool {
-        guard let state = try? store.load() else { return false }
-        return state.devices.contains {
-            $0.port == spec.name && $0.device == spec.deviceName
-                && $0.mark == provisioning.mark(of: spec.name)
-                && $0.namespaceIdentity == namespace?.identity
-        }
-    }
-
     /// Throws when the device is not there, is down, or has another MTU than it should.
     func verify(_ device: LivePort.Device, mtu: Int?) throws {
         let link = try provisioning.inside(device.namespace) {

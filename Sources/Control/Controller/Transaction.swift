@@ -26,6 +26,8 @@ struct Transaction {
     private let before: SwitchModel
     private(set) var model: SwitchModel
     private(set) var state: InstanceState
+    /// What was on record before this apply began: of an earlier run, after a crash.
+    private let recordedBefore: [InstanceState.DeviceRecord]
     /// All networks and ports as they are to be; MTUs come from here.
     private let target: Topology
     private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
@@ -42,6 +44,7 @@ struct Transaction {
         before = model
         self.model = model
         self.state = state
+        recordedBefore = state.devices
         self.target = target
     }
 
@@ -125,8 +128,15 @@ struct Transaction {
         let port = try open(spec, number: number(for: spec.name), origin: origin)
         model.ports.append(port)
         touched.append(spec.name)
+        registerUndo(of: port)
+    }
+
+    /// The way back from a port that was opened: a device that was made goes, an adopted one stays
+    /// for the next attempt.
+    private mutating func registerUndo(of port: LivePort) {
+        guard port.device?.wasAdopted == false else { return }
         let provisioning = controller.provisioning
-        undos.append(("port '\(spec.name)'", { _ in try provisioning.remove(port) }))
+        undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
     }
 
     private mutating func repair(_ spec: PortSpec) throws {
@@ -137,8 +147,7 @@ struct Transaction {
         let port = try open(spec, number: old.number, origin: old.origin)
         model.ports[place] = port
         touched.append(spec.name)
-        let provisioning = controller.provisioning
-        undos.append(("port '\(spec.name)'", { _ in try provisioning.remove(port) }))
+        registerUndo(of: port)
     }
 
     private func open(
@@ -152,8 +161,18 @@ struct Transaction {
             }
             return live.namespace
         }
-        let recorded = before.ports.contains { $0.spec.name == spec.name && $0.device != nil }
-            || controller.wasRecorded(spec, namespace: namespace)
+        let recorded = recordedBefore.contains {
+            $0.port == spec.name && $0.device == spec.deviceName
+                && $0.mark == controller.provisioning.mark(of: spec.name)
+                && $0.namespaceIdentity == namespace?.identity
+        }
+        // Left over from a crash under another declaration: it still bears this port's mark.
+        for record in recordedBefore
+        where record.port == spec.name && !before.ports.contains(where: { record.isOf($0) })
+            && (record.device != spec.deviceName || record.namespace != spec.namespace)
+        {
+            try controller.removeLeftover(record)
+        }
         return try controller.provisioning.attach(
             spec, number: number, origin: origin, mtu: target.deviceMTU(of: spec),
             namespace: namespace, recorded: recorded)
@@ -200,12 +219,14 @@ struct Transaction {
         try provisioning.reconfigure(port, from: from, to: to, mtu: target.deviceMTU(of: to))
     }
 
-    /// Removes a retiring device at once when `spec` is to have its name.
+    /// Removes a retiring device at once when `spec` is to have its name or its mark.
     private mutating func freeDeviceName(of spec: PortSpec) throws {
         guard
             let place = retiring.firstIndex(where: {
-                $0.device != nil && $0.spec.deviceName == spec.deviceName
-                    && $0.spec.namespace == spec.namespace
+                $0.device != nil
+                    && ($0.spec.name == spec.name
+                        || $0.spec.deviceName == spec.deviceName
+                            && $0.spec.namespace == spec.namespace)
             })
         else { return }
         let old = retiring.remove(at: place)
@@ -263,7 +284,7 @@ struct Transaction {
     /// Records that a device of this name and mark will be ours.
     mutating func record(_ spec: PortSpec) {
         guard let device = spec.deviceName else { return }
-        state.devices.removeAll { $0.port == spec.name }
+        state.devices.removeAll { $0.device == device && $0.namespace == spec.namespace }
         state.devices.append(
             InstanceState.DeviceRecord(
                 port: spec.name, device: device, mark: controller.provisioning.mark(of: spec.name),
@@ -345,10 +366,13 @@ struct Transaction {
             }
         }
         let names = Set(model.ports.map(\.spec.name))
-        let owned = Set(model.ports.filter { $0.device?.isOurs == true }.map(\.spec.name))
-        state.devices.removeAll { !owned.contains($0.port) && names.contains($0.port) }
-        let retired = Set(retiring.map(\.spec.name))
-        state.devices.removeAll { retired.contains($0.port) && !names.contains($0.port) }
+        // Gone with this apply, or there before Heddle came. What is left over from an earlier run
+        // stays on record until it is removed.
+        for port in retiring + model.ports.filter({ $0.device?.isOurs == false }) {
+            state.devices.removeAll { record in
+                record.isOf(port) && !model.ports.contains { record.isOf($0) && $0.ownsDevice }
+            }
+        }
         state.portNumbers = state.portNumbers.filter { names.contains($0.key) }
         for port in model.ports { state.portNumbers[port.spec.name] = port.number }
         controller.model.withLock { $0 = model }

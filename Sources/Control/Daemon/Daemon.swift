@@ -66,18 +66,20 @@ package struct Daemon {
         Daemon.raiseDescriptorLimit()
 
         let log = logger()
+        let store = try StateStore(directory: paths.state)
+        // Two switches with one state would take each other's devices for left-overs.
+        let stateLock = try InstanceLock(path: paths.state + "/lock", option: "--state")
         let controller = try Controller(
             options: Controller.Options(
-                stateDirectory: paths.state, namespaceDirectory: paths.namespaces,
+                store: store, namespaceDirectory: paths.namespaces,
                 workers: options.workerCount, isSandbox: options.sandbox), log: log)
         do {
             try start(controller, file: file, log: log, signals: signals)
         } catch {
-            controller.stop()
             cleanUp()
             throw error
         }
-        withExtendedLifetime(lock) { cleanUp() }
+        withExtendedLifetime((lock, stateLock)) { cleanUp() }
     }
 
     private func start(
@@ -89,10 +91,25 @@ package struct Daemon {
             } else if let stored = try controller.storedTopology() {
                 try controller.apply(stored.topology, name: stored.name)
             }
-        } catch let failure as Transaction.Failure {
-            throw Failure(lines: failure.lines)
+        } catch {
+            controller.abandon()
+            if let failure = error as? Transaction.Failure { throw Failure(lines: failure.lines) }
+            throw error
         }
         controller.removeLeftovers()
+        do {
+            try serve(controller, log: log, signals: signals)
+        } catch {
+            controller.stop()
+            throw error
+        }
+        controller.stop()
+    }
+
+    /// Opens the sockets, says so, and waits for the end.
+    private func serve(
+        _ controller: Controller, log: Logger, signals: SignalDescriptor
+    ) throws {
         let server = APIServer(path: paths.socket, service: controller, logger: log)
         try server.start()
         let data = try DataServer(
@@ -104,7 +121,6 @@ package struct Daemon {
         Daemon.notify("STOPPING=1")
         server.stop()
         data.stop()
-        controller.stop()
     }
 
     /// SIGINT and SIGTERM end the switch; SIGHUP applies the file again.
