@@ -114,8 +114,9 @@ package final class Lab {
     package func close() {
         guard holder.isRunning else { return }
         kill(holderID, SIGKILL)
-        holder.waitUntilExit()
+        // Before the holder: a process namespace ends when the parents outside have seen its dead.
         for process in processes { process.reap() }
+        holder.waitUntilExit()
         try? FileManager.default.removeItem(atPath: directory)
     }
 

@@ -66,6 +66,8 @@ package final class LabProcess {
         guard kill(programID, number) == 0 else {
             throw Lab.Failure("the program has ended: \(standardError)")
         }
+        // nsenter stops itself when its child is stopped.
+        if number == SIGCONT { kill(process.processIdentifier, SIGCONT) }
     }
 
     /// Waits for the end; the exit status, or minus the number of the signal that ended it.
@@ -92,8 +94,10 @@ package final class LabProcess {
 
     /// After the lab has ended: waits for the parent that stayed outside.
     func reap() {
+        kill(process.processIdentifier, SIGCONT)
         if ended.wait(timeout: .now() + 5) == .timedOut {
             kill(process.processIdentifier, SIGKILL)
+            ended.wait()
         }
         ended.signal()
     }

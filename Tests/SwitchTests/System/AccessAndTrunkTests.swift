@@ -110,7 +110,7 @@ extension SystemTests {
         func oversize() throws {
             try withExample("access-and-trunk") { lab in
                 // The device's own limit is taken away, so that the switch has to judge.
-                try lab.sh("ip link set web-1 mtu 3000", in: "web-1")
+                try lab.sh("ip link set dev web-1 mtu 3000", in: "web-1")
                 #expect(try lab.ping(from: "web-1", "10.20.0.2"))
                 let sized = try lab.run(
                     [
