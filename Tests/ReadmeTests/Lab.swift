@@ -20,9 +20,14 @@ final class Lab {
 
     init(in directory: TemporaryDirectory) throws {
         self.directory = directory
-        try FileManager.default.copyItem(
-            atPath: ReadmeFile.root.appending(path: "topologies").path,
-            toPath: directory.path("topologies"))
+        // Copied as content: the files may belong to somebody else, whom a copy would have to name.
+        let source = ReadmeFile.root.appending(path: "topologies")
+        let target = URL(filePath: directory.path("topologies"))
+        try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
+        for name in try FileManager.default.contentsOfDirectory(atPath: source.path) {
+            try Data(contentsOf: source.appending(path: name))
+                .write(to: target.appending(path: name))
+        }
     }
 
     deinit { stop() }

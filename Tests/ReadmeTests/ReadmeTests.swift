@@ -230,7 +230,7 @@ struct ReadmeTests {
 
     /// What starts the switch, if the command is one that does.
     private func startCommand(_ command: Console.Command) -> String? {
-        let text = command.text
+        let text = command.text.replacing(".build/release/", with: "")
         if text == "make run" {
             return "heddle run --sandbox --report topologies/quickstart.yaml"
         }
