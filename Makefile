@@ -10,10 +10,10 @@ export DEBIAN_FRONTEND := noninteractive
 FILE ?= topologies/quickstart.yaml
 FUZZ_RUNS ?= 1000000
 # What 'make test' runs after the tests: each is a command that fails when something is wrong.
-GATES :=
+GATES := Tests/Gate/run.sh Tests/Fuzz/smoke.sh
 
 packages := git pkg-config libmnl-dev libpcap-dev iproute2 iputils-ping
-test: packages += tshark curl
+test: packages += tshark curl ethtool
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
