@@ -227,10 +227,16 @@ extension Controller: SwitchService {
         _ network: NetworkSpec, _ model: SwitchModel, entries: [UInt16: [FDB.Entry]]
     ) -> NetworkInfo {
         let domain = model.domains[network.name] ?? 0
-        var counters = TrafficCounters()
-        counters.receivedFrames = fabric.value(.received, domain: domain)
-        counters.receivedBytes = fabric.value(.receivedBytes, domain: domain)
-        counters.floodedFrames = fabric.value(.flooded, domain: domain)
+        var counters = TrafficCounters(
+            receivedFrames: fabric.value(.received, domain: domain),
+            receivedBytes: fabric.value(.receivedBytes, domain: domain),
+            receivedSegments: fabric.value(.receivedSegments, domain: domain),
+            forwardedFrames: fabric.value(.forwarded, domain: domain),
+            floodedFrames: fabric.value(.flooded, domain: domain),
+            egressCopies: fabric.value(.copies, domain: domain),
+            transmittedFrames: fabric.value(.transmitted, domain: domain),
+            transmittedBytes: fabric.value(.transmittedBytes, domain: domain),
+            transmittedSegments: fabric.value(.transmittedSegments, domain: domain))
         for reason in DropReason.allCases where reason != .none {
             let count = fabric.value(reason, domain: domain)
             if reason.isEgress {

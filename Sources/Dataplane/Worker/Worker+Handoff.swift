@@ -8,7 +8,7 @@ extension Worker {
         _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, domain: UInt16
     ) {
         let owner = Int(snapshot.ports[Int(egress)].worker)
-        counters.add(1, .copies, port: egress)
+        countCopy(to: egress, domain: domain)
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
@@ -24,7 +24,7 @@ extension Worker {
 
     mutating func handOverCopy(place: Int, to egress: UInt16, domain: UInt16) {
         guard let slot = pool.take() else {
-            counters.add(1, .copies, port: egress)
+            countCopy(to: egress, domain: domain)
             counters.drop(.egressHandoffFull, port: egress, domain: domain)
             return
         }

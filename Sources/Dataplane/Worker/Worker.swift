@@ -250,11 +250,14 @@ package struct Worker: ~Copyable {
                 counters.add(1, .received, domain: verdict.domain)
                 counters.add(
                     UInt64(frame.pointee.byteCount), .receivedBytes, domain: verdict.domain)
+                counters.add(
+                    UInt64(frame.pointee.segmentCount), .receivedSegments, domain: verdict.domain)
             }
             learn(verdict, frame: frame.pointee, ingress: ingress, isSticky: isSticky)
             switch verdict.action {
             case .forward:
                 forwarded &+= 1
+                counters.add(1, .forwarded, domain: verdict.domain)
                 deliver(place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain)
             case .flood:
                 if flood(place: place, ingress: ingress, domain: verdict.domain, in: context) {
@@ -335,7 +338,7 @@ package struct Worker: ~Copyable {
         _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16,
         isCounted: Bool = false
     ) {
-        if !isCounted { counters.add(1, .copies, port: egress) }
+        if !isCounted { countCopy(to: egress, domain: domain) }
         if referenceCount == Worker.referenceCapacity { transmitAll() }
         let place = Int32(truncatingIfNeeded: referenceCount)
         (references + referenceCount).initialize(
