@@ -1,5 +1,6 @@
 import Netlink
 import Topology
+import Wire
 
 /// What changes the switch: applying a topology, attaching and detaching single ports, and devices
 /// that come and go by themselves.
@@ -13,14 +14,17 @@ extension Controller {
     /// Plans and carries out; on failure the switch is as it was.
     @discardableResult
     package func apply(_ desired: Topology, name: String) throws -> Plan {
-        try changes.withLock { state in
+        try changing { state in
             let (observed, model) = observe(desired, in: self.model.withLock { $0 })
             let plan = try Plan.make(desired: desired, observed: observed)
             var target = desired
             target.ports += model.ports.filter { $0.origin == .attached }.map(\.spec)
             var transaction = Transaction(self, model: model, state: state, target: target)
-            try transaction.carryOut(plan)
-            state = transaction.state
+            do {
+                // Also after a failure: what could not be undone stays on record.
+                defer { state = transaction.state }
+                try transaction.carryOut(plan)
+            }
             order(by: desired, name: name)
             state.topologyName = name
             state.topology = desired.yaml
@@ -46,35 +50,40 @@ extension Controller {
         }
     }
 
-    func attach(_ spec: PortSpec) throws {
-        try changeOnePort(spec) { transaction in
-            transaction.record(spec)
-            self.save(transaction.state)
-            try transaction.attachAlone(spec)
+    /// - Parameter specify: gives the port, judged against the switch as it is now.
+    func attach(_ specify: (SwitchModel) throws -> PortSpec) throws {
+        try changing { state in
+            let spec = try specify(model.withLock { $0 })
+            var target = model.withLock { $0.topology(includesAttached: true) }
+            target.ports.append(spec)
+            try changeOnePort(named: spec.name, target, &state) { transaction in
+                try transaction.attachByHand(spec)
+            }
         }
     }
 
-    func detach(_ spec: PortSpec) throws {
-        try changeOnePort(nil) { $0.detachAlone(spec) }
+    /// - Parameter check: throws when the port is not to be detached, as the switch is now.
+    func detach(_ name: String, check: (SwitchModel) throws -> Void) throws {
+        try changing { state in
+            try check(model.withLock { $0 })
+            let target = model.withLock { $0.topology(includesAttached: true) }
+            try changeOnePort(named: name, target, &state) { $0.detachByHand(name) }
+        }
     }
 
     private func changeOnePort(
-        _ spec: PortSpec?, _ change: (inout Transaction) throws -> Void
+        named name: String, _ target: Topology, _ state: inout InstanceState,
+        _ change: (inout Transaction) throws -> Void
     ) throws {
-        try changes.withLock { state in
-            var target = self.model.withLock { $0 }.topology(includesAttached: true)
-            if let spec { target.ports.append(spec) }
-            let (_, model) = observe(target, in: self.model.withLock { $0 })
-            var transaction = Transaction(self, model: model, state: state, target: target)
-            do {
-                try change(&transaction)
-            } catch {
-                throw transaction.rollback(
-                    after: spec.map { "port \($0.name)" } ?? "", error: "\(error)")
-            }
-            try transaction.finish()
-            state = transaction.state
+        let (_, model) = observe(target, in: self.model.withLock { $0 })
+        var transaction = Transaction(self, model: model, state: state, target: target)
+        defer { state = transaction.state }
+        do {
+            try change(&transaction)
+        } catch {
+            throw transaction.rollback(after: "port \(name)", error: "\(error)")
         }
+        try transaction.finish()
     }
 
     /// Puts the model into the order of the topology and notes its name.
@@ -104,10 +113,16 @@ extension Controller {
         return (model.observed, model)
     }
 
-    /// Throws when the device is not there, is down, or has another MTU than it should.
-    func verify(_ device: LivePort.Device, mtu: Int?) throws {
-        let link = try provisioning.inside(device.namespace) {
-            try NetlinkSocket().link(.index(device.index))
+    /// Throws when the device is not there, is down, lacks an address, or has another MTU than it
+    /// should.
+    func verify(
+        _ device: LivePort.Device, mtu: Int?, addresses: [InterfaceAddress]
+    ) throws {
+        let (link, present) = try provisioning.inside(device.namespace) {
+            let socket = try NetlinkSocket()
+            return (
+                try socket.link(.index(device.index)), try socket.addresses(of: device.index)
+            )
         }
         guard let link else {
             throw SystemError(
@@ -124,12 +139,24 @@ extension Controller {
                 "set the MTU of device '\(device.name)' to \(mtu)", .invalidArgument,
                 remedy: "something else on this host sets it to \(link.mtu)")
         }
+        for address in addresses where !present.contains(address) {
+            throw SystemError(
+                "keep the address \(address) on device '\(device.name)'", .addressNotAvailable,
+                remedy: "something else on this host removes it")
+        }
     }
 
     // MARK: Devices that come and go
 
     /// Follows a link event of a namespace (nil: the switch's own) that ports use.
+    ///
+    /// It waits for an apply that is under way: that works on a copy of the model, which in the end
+    /// would overwrite what is noted here.
     func handle(_ event: LinkWatcher.Event, in namespace: String?) {
+        changes.withLock { _ in follow(event, in: namespace) }
+    }
+
+    private func follow(_ event: LinkWatcher.Event, in namespace: String?) {
         switch event {
         case .overrun:
             for port in model.withLock({ $0.ports }) where port.spec.namespace == namespace {
@@ -150,11 +177,11 @@ extension Controller {
             guard let port else { return }
             if port.condition == .missingDevice {
                 takeBack(port)
-            } else if port.device?.index == link.index {
-                setCondition(
-                    link.flags.contains(.up)
-                        ? .up : .down(reason: "device \(link.name) is down in its namespace")
-                ) { $0.number == port.number && $0.condition != .missingDevice }
+            } else if port.device?.index == link.index,
+                link.flags.contains(.up) != (port.condition == .up)
+            {
+                // The event may be older than what an apply has done since: the kernel knows.
+                refresh(port)
             }
         }
     }
@@ -177,26 +204,22 @@ extension Controller {
 
     /// A device of the right name appeared where a port has lost its own: use it.
     private func takeBack(_ port: LivePort) {
-        changes.withLock { _ in
-            guard let current = model.withLock({ $0.port(named: port.spec.name) }),
-                current.condition == .missingDevice, let device = current.device
-            else { return }
-            do {
-                let mtu = model.withLock { $0.topology(includesAttached: true) }
-                    .deviceMTU(of: current.spec)
-                let again = try provisioning.attach(
-                    current.spec, number: current.number, origin: current.origin, mtu: mtu,
-                    namespace: device.namespace, recorded: false)
-                model.withLock { model in
-                    guard let place = model.ports.firstIndex(where: { $0.number == again.number })
-                    else { return }
-                    model.ports[place] = again
-                }
-                publishAndWait()
-                log.notice("port '\(port.spec.name)': its device is back")
-            } catch {
-                log.warning("port '\(port.spec.name)': its device's name is back, but: \(error)")
+        guard let device = port.device else { return }
+        do {
+            let mtu = model.withLock { $0.topology(includesAttached: true) }
+                .deviceMTU(of: port.spec)
+            let again = try provisioning.attach(
+                port.spec, number: port.number, origin: port.origin, mtu: mtu,
+                namespace: device.namespace, recorded: false)
+            model.withLock { model in
+                guard let place = model.ports.firstIndex(where: { $0.number == again.number })
+                else { return }
+                model.ports[place] = again
             }
+            publishAndWait()
+            log.notice("port '\(port.spec.name)': its device is back")
+        } catch {
+            log.warning("port '\(port.spec.name)': its device's name is back, but: \(error)")
         }
     }
 

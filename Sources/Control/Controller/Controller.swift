@@ -39,6 +39,9 @@ package final class Controller: Sendable {
     /// What the state file holds; whoever changes the switch holds this lock.
     let changes: Mutex<InstanceState>
     let captures = Mutex<[CaptureTap]>([])
+    let origins = Mutex(CounterOrigins())
+    /// Set with `changes` held, when nothing may change any more.
+    private let hasStopped = Atomic<Bool>(false)
     private let threads: [WorkerThread]
     let watcher: LinkWatcher
 
@@ -86,10 +89,11 @@ package final class Controller: Sendable {
 
     /// Detaches everything, removes exactly what Heddle made and stops the workers.
     ///
-    /// The stored topology stays, for the next start.
+    /// The stored topology stays, for the next start. A second call does nothing.
     package func stop() {
         watcher.stop()
         changes.withLock { state in
+            guard !hasStopped.exchange(true, ordering: .relaxed) else { return }
             let ports = model.withLock { model in
                 let ports = model.ports
                 model.ports = []
@@ -117,6 +121,17 @@ package final class Controller: Sendable {
             save(state)
         }
         for thread in threads { thread.stop() }
+    }
+
+    /// Runs `body` with the lock that serialises changes held. A request that comes while the switch
+    /// ends is refused: it would make devices that nobody removes, and wait for workers that are gone.
+    func changing<Value>(_ body: (inout InstanceState) throws -> Value) throws -> Value {
+        try changes.withLock { state in
+            guard !hasStopped.load(ordering: .relaxed) else {
+                throw ServiceError.conflict("the switch is ending: nothing was changed")
+            }
+            return try body(&state)
+        }
     }
 
     /// Removes a namespace that Heddle made, unless its name belongs to another by now.
@@ -194,7 +209,8 @@ package final class Controller: Sendable {
         return false
     }
 
-    /// Has the FDB's owner carry out an operation and waits for it; how many entries changed.
+    /// Has the FDB's owner carry out an operation and waits for it; how many entries changed. Call it
+    /// with `changes` held: the owner is there until the switch has stopped.
     @discardableResult
     func fdbCommand(_ operation: FDBCommand.Operation) -> Int {
         let done = DispatchSemaphore(value: 0)

@@ -122,13 +122,12 @@ struct DeviceProvisioning: Sendable {
         guard let device = port.device, let interface = interface(for: new, mtu: mtu),
             case .tap(let before) = old.attachment, case .tap(let after) = new.attachment
         else { return }
-        // What goes goes first: with the first address of a subnet the kernel removes the others
-        // of it (promote_secondaries is off by default), those just added among them.
+        // First the addresses that go: the kernel removes with a subnet's first address all others of
+        // that subnet, and the repair puts back those that are declared.
+        let gone = Set(before.addresses).subtracting(after.addresses)
         try inside(device.namespace) {
             let socket = try NetlinkSocket()
-            let gone = Set(before.addresses).subtracting(after.addresses)
-            let present = Set(try socket.addresses(of: device.index))
-            for address in gone.intersection(present) {
+            for address in gone where try socket.addresses(of: device.index).contains(address) {
                 try socket.removeAddress(address, from: device.index)
             }
             guard !device.isOurs else { return }

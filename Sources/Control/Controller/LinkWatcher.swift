@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import Logging
 import Netlink
@@ -7,7 +6,8 @@ import Synchronization
 /// One thread that follows the kernel's link events in every namespace that ports use.
 ///
 /// A netlink socket hears its own namespace only, so there is one per namespace, opened on a thread
-/// inside it. `watch` gives the wanted set; sockets that are no longer wanted are closed.
+/// inside it. `watch` gives the wanted set; sockets that are no longer wanted are closed. A new one
+/// begins with an `overrun`: what happened before it was open is for its receiver to look up.
 final class LinkWatcher: @unchecked Sendable {
     // @unchecked: `sources` is guarded by its lock; the thread polls descriptors of a copy that it
     // retains.
@@ -23,50 +23,36 @@ final class LinkWatcher: @unchecked Sendable {
         let namespace: String?
         let identity: NetworkNamespace.Identity?
         let events: LinkEvents
+        var isNew = true
     }
 
     private let log: Logger
     private let lock = Mutex<Void>(())
     private var sources: [Source] = []
-    private let wakeDescriptor: Int32
+    private let waker: WakeDescriptor
     private let isStopping = Atomic<Bool>(false)
-    private var thread: pthread_t?
+    private var thread: NamedThread?
     private var handler: (@Sendable (String?, Event) -> Void)?
 
     init(log: Logger) throws(SystemError) {
         self.log = log
-        wakeDescriptor = try check(
-            eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)), "make an eventfd")
+        waker = try WakeDescriptor()
     }
-
-    deinit { close(wakeDescriptor) }
 
     /// Starts the thread; events go to `handler`, on that thread.
     func start(_ handler: @escaping @Sendable (String?, Event) -> Void) {
         self.handler = handler
-        var created = pthread_t()
-        let box = Unmanaged.passRetained(self)
-        let status = pthread_create(
-            &created, nil,
-            { argument in
-                guard let argument else { return nil }
-                let watcher = Unmanaged<LinkWatcher>.fromOpaque(argument).takeRetainedValue()
-                _ = clinux_set_thread_name("heddle-links")
-                watcher.run()
-                return nil
-            }, box.toOpaque())
-        if status == 0 {
-            thread = created
-        } else {
-            box.release()
-            log.error("cannot follow link events: no thread: \(String(cString: strerror(status)))")
+        do {
+            thread = try NamedThread("heddle-links") { self.run() }
+        } catch {
+            log.error("cannot follow link events: \(error)")
         }
     }
 
     func stop() {
         isStopping.store(true, ordering: .releasing)
-        wake()
-        if let thread { pthread_join(thread, nil) }
+        waker.signal()
+        thread?.join()
         thread = nil
     }
 
@@ -100,24 +86,22 @@ final class LinkWatcher: @unchecked Sendable {
                 }
             }
         }
-        wake()
-    }
-
-    private func wake() {
-        var one: UInt64 = 1
-        _ = write(wakeDescriptor, &one, 8)
+        waker.signal()
     }
 
     private func run() {
         while !isStopping.load(ordering: .acquiring) {
-            let current = lock.withLock { _ in sources }
+            let current = lock.withLock { _ in
+                defer { for place in sources.indices { sources[place].isNew = false } }
+                return sources
+            }
+            for source in current where source.isNew { handler?(source.namespace, .overrun) }
             var polled = current.map {
                 pollfd(fd: $0.events.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
             }
-            polled.append(pollfd(fd: wakeDescriptor, events: Int16(POLLIN), revents: 0))
+            polled.append(pollfd(fd: waker.descriptor.rawValue, events: Int16(POLLIN), revents: 0))
             guard poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
-            var value: UInt64 = 0
-            _ = read(wakeDescriptor, &value, 8)
+            waker.clear()
             for (place, source) in current.enumerated() where polled[place].revents != 0 {
                 deliver(source)
             }

@@ -69,12 +69,14 @@ struct SwitchModel: Sendable {
             captures: captures)
     }
 
-    /// Nil while a network of the port is not there: in the middle of an apply.
+    /// Nil while a network of the port is not there, or has no VLAN ID for a trunk: in the middle
+    /// of an apply, which updates ports before networks.
     private func membership(_ membership: Membership) -> PortConfiguration.Membership? {
         switch membership {
         case .access(let network): return domains[network].map { .access(domain: $0) }
         case .trunk(let networks, let native):
-            let numbers = networks.compactMap { domains[$0] }
+            let tagged = Set(self.networks.filter { $0.vlan != nil }.map(\.name))
+            let numbers = networks.compactMap { tagged.contains($0) ? domains[$0] : nil }
             guard numbers.count == networks.count else { return nil }
             return .trunk(domains: numbers, native: native.flatMap { domains[$0] })
         }

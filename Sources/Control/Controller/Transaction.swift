@@ -1,6 +1,7 @@
 import Dataplane
 import Ports
 import Topology
+import Wire
 
 /// One apply: carries out a plan's actions in order, each with its undo, and verifies the result.
 ///
@@ -24,10 +25,11 @@ struct Transaction {
 
     private let controller: Controller
     private let before: SwitchModel
+    private let stateBefore: InstanceState
     private(set) var model: SwitchModel
     private(set) var state: InstanceState
     /// What was on record before this apply began: of an earlier run, after a crash.
-    private let recordedBefore: [InstanceState.DeviceRecord]
+    private var recordedBefore: [InstanceState.DeviceRecord] { stateBefore.devices }
     /// All networks and ports as they are to be; MTUs come from here.
     private let target: Topology
     private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
@@ -44,7 +46,7 @@ struct Transaction {
         before = model
         self.model = model
         self.state = state
-        recordedBefore = state.devices
+        stateBefore = state
         self.target = target
     }
 
@@ -109,6 +111,24 @@ struct Transaction {
         recordIdentity(of: namespace, named: name)
     }
 
+    /// What `port attach` does: no plan made the namespace or recorded the device before.
+    mutating func attachByHand(_ spec: PortSpec) throws {
+        record(spec)
+        controller.save(state)
+        if let name = spec.namespace, model.namespaces[name] == nil { try createNamespace(name) }
+        try attach(spec, origin: .attached)
+    }
+
+    /// What `port detach` does; a namespace made for this port alone goes with it.
+    mutating func detachByHand(_ name: String) {
+        let namespace = model.port(named: name)?.spec.namespace
+        detach(name)
+        guard let namespace, model.namespaces[namespace]?.isOurs == true,
+            !model.ports.contains(where: { $0.spec.namespace == namespace })
+        else { return }
+        retiringNamespaces.append(namespace)
+    }
+
     private mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
         try freeDeviceName(of: spec)
         let port = try open(spec, number: number(for: spec.name), origin: origin)
@@ -123,21 +143,6 @@ struct Transaction {
         guard port.device?.wasAdopted == false else { return }
         let provisioning = controller.provisioning
         undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
-    }
-
-    /// Attaches a port outside of a plan, which would have made its namespace before.
-    mutating func attachAlone(_ spec: PortSpec) throws {
-        if let name = spec.namespace, model.namespaces[name] == nil { try createNamespace(name) }
-        try attach(spec, origin: .attached)
-    }
-
-    /// Detaches a port outside of a plan, which would remove a namespace that nobody uses any more.
-    mutating func detachAlone(_ spec: PortSpec) {
-        detach(spec.name)
-        guard let name = spec.namespace, model.namespaces[name]?.isOurs == true,
-            !model.ports.contains(where: { $0.spec.namespace == name })
-        else { return }
-        retiringNamespaces.append(name)
     }
 
     private mutating func repair(_ spec: PortSpec) throws {
@@ -180,7 +185,7 @@ struct Transaction {
     }
 
     /// Takes a port out of the switch; its device goes at the end.
-    mutating func detach(_ name: String) {
+    private mutating func detach(_ name: String) {
         guard let place = model.ports.firstIndex(where: { $0.spec.name == name }) else { return }
         let port = model.ports.remove(at: place)
         retiring.append(port)
@@ -265,13 +270,17 @@ struct Transaction {
             (0..<limit).first { !taken.contains($0) }
             ?? (0..<limit).first { number in !model.ports.contains { $0.number == number } } ?? 0
         state.portNumbers[name] = number
+        controller.beginCounting(port: number)
         return number
     }
 
     private func freeDomain() -> UInt16 {
         let taken = Set(model.domains.values).union(before.domains.values)
-        return (1...UInt16(Topology.networkLimit + 1)).first { !taken.contains($0) }
+        let domain =
+            (1...UInt16(Topology.networkLimit + 1)).first { !taken.contains($0) }
             ?? UInt16(Topology.networkLimit + 1)
+        controller.beginCounting(domain: domain)
+        return domain
     }
 
     private mutating func recordIntentions(_ plan: Plan) {
@@ -285,7 +294,7 @@ struct Transaction {
     }
 
     /// Records that a device of this name and mark will be ours.
-    mutating func record(_ spec: PortSpec) {
+    private mutating func record(_ spec: PortSpec) {
         guard let device = spec.deviceName else { return }
         state.devices.removeAll { $0.device == device && $0.namespace == spec.namespace }
         state.devices.append(
@@ -323,12 +332,15 @@ struct Transaction {
         commit()
     }
 
-    /// Looks whether every device that was touched is there and up.
+    /// Looks whether every device that was touched is there, up and as declared.
     private func verify() throws {
         for name in Set(touched) {
             guard let port = model.port(named: name), let device = port.device else { continue }
+            var addresses: [InterfaceAddress] = []
+            if case .tap(let tap) = port.spec.attachment { addresses = tap.addresses }
             try controller.verify(
-                device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
+                device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil,
+                addresses: addresses)
         }
     }
 
@@ -347,6 +359,10 @@ struct Transaction {
         }
         controller.model.withLock { $0 = restored }
         controller.publishAndWait()
+        // What is left behind stays on record as ours. What is gone must not: the next namespace of
+        // that name may get the inode of the one that was made here.
+        if failures.isEmpty { state = stateBefore }
+        controller.save(state)
         var lines = ["\(action): \(error)"]
         lines.append(
             failures.isEmpty

@@ -41,13 +41,16 @@ struct CaptureService {
         } catch {
             return try refuse("\(error)")
         }
-        let snapLength = request.snaplen > 0 ? request.snaplen : SlotSize.maximumFrame
+        // A client may send any number.
+        let snapLength =
+            request.snaplen > 0
+            ? min(request.snaplen, SlotSize.maximumFrame) : SlotSize.maximumFrame
         let tap = CaptureTap(
             ports: Set(ports.map(\.number)), snapLength: snapLength,
             capturesIngress: request.direction != .egress,
             capturesEgress: request.direction != .ingress, workers: controller.options.workers,
             portCapacity: controller.fabric.portCapacity)
-        controller.add(tap)
+        try controller.add(tap)
         defer { controller.remove(tap) }
         try connection.send(try DataReply(ok: true).json())
         try stream(request, filter: filter, ports: ports, tap: tap, until: isStopping)
@@ -73,7 +76,7 @@ struct CaptureService {
                 wallNanoseconds: CaptureService.wallNanoseconds()))
         var output: [UInt8] = []
         session.begin(into: &output)
-        try send(&output)
+        try send(&output, until: isStopping)
         var isOver = false
         while !isOver {
             isOver = isStopping() || clientWantsEnd()
@@ -94,9 +97,11 @@ struct CaptureService {
                             into: &output)
                     }
                     if outcome == .over { isOver = true }
-                    if output.count >= CaptureService.messageByteCount { try send(&output) }
+                    if output.count >= CaptureService.messageByteCount {
+                        try send(&output, until: isStopping)
+                    }
                 }
-                try send(&output)
+                try send(&output, until: isStopping)
                 if session.isOver(atMonotonicNanoseconds: 0) { isOver = true }
                 // At the end, what is still in the rings belongs to the capture.
                 taken = isOver ? take(from: tap, sorts: tap.rings.count > 1) : []
@@ -105,7 +110,7 @@ struct CaptureService {
         session.finish(
             atMonotonicNanoseconds: WorkerThread.monotonicNanoseconds(), ringDrops: tap.dropped,
             into: &output)
-        try send(&output)
+        try send(&output, until: isStopping)
     }
 
     private func point(_ port: LivePort) -> CapturePoint {
@@ -139,11 +144,18 @@ struct CaptureService {
         return taken
     }
 
-    /// Sends whole blocks and empties `output`; waits for a slow client, not for a stopped one when
-    /// the daemon ends.
-    private func send(_ output: inout [UInt8]) throws {
+    /// Sends whole blocks and empties `output`; waits for a slow client for as long as it takes, and
+    /// when the daemon ends for half a second.
+    private func send(_ output: inout [UInt8], until isStopping: () -> Bool) throws {
         guard !output.isEmpty else { return }
+        var turnsLeft = 3
         while try !connection.send(output) {
+            if isStopping() {
+                guard turnsLeft > 0 else {
+                    throw SystemError("send to the capture's reader", .timedOut)
+                }
+                turnsLeft -= 1
+            }
             var polled = pollfd(
                 fd: connection.descriptor.rawValue, events: Int16(POLLOUT), revents: 0)
             poll(&polled, 1, 200)
@@ -175,15 +187,17 @@ struct CaptureService {
 
 extension Controller {
     /// Makes the workers copy frames for a capture from the next burst on.
-    func add(_ tap: CaptureTap) {
-        changes.withLock { _ in
+    func add(_ tap: CaptureTap) throws {
+        try changing { _ in
             captures.withLock { $0.append(tap) }
             publishAndWait()
         }
     }
 
+    ///
+    /// When the switch ends first, its workers are gone, and so is what they would have copied.
     func remove(_ tap: CaptureTap) {
-        changes.withLock { _ in
+        try? changing { _ in
             captures.withLock { $0.removeAll { $0 === tap } }
             publishAndWait()
         }

@@ -1,4 +1,3 @@
-import CLinux
 import ControlAPI
 import Foundation
 import Glibc

@@ -8,12 +8,16 @@ import SystemPackage
 /// Serves the data socket: descriptors of namespaces, and captures.
 ///
 /// One thread accepts; each connection gets a thread of its own, since a capture lasts. The socket's
-/// mode admits its owner only, so whoever connects may do what the daemon may.
+/// mode admits its owner only, so whoever connects may do what the daemon may; still no number of
+/// clients, and none that is silent, may use up the daemon's threads and descriptors, which ports
+/// need: there are so many connections at once, and a client has so long to say what it wants.
 package final class DataServer: Sendable {
     private let controller: Controller
     private let listener: SeqpacketSocket
     private let path: String
     private let log: Logger
+    private static let connectionLimit = 64
+    private static let patience = Duration.seconds(10)
     private let isStopping = Atomic<Bool>(false)
     private let connections = Atomic<Int>(0)
 
@@ -53,11 +57,20 @@ package final class DataServer: Sendable {
     }
 
     private func serve(_ connection: SeqpacketSocket) {
+        guard connections.load(ordering: .relaxed) < DataServer.connectionLimit else {
+            log.warning(
+                "data socket: \(DataServer.connectionLimit) clients at once: one is refused")
+            // A fresh socket has room for it: this does not wait.
+            try? refuse("there are \(DataServer.connectionLimit) captures already", on: connection)
+            return
+        }
         connections.add(1, ordering: .relaxed)
         let thread = Thread { [self] in
             defer { connections.subtract(1, ordering: .releasing) }
             do {
-                guard case .message(let message) = try connection.receive() else { return }
+                guard waitForRequest(on: connection),
+                    case .message(let message) = try connection.receive()
+                else { return }
                 for descriptor in message.descriptors { try? descriptor.close() }
                 try answer(message.bytes, on: connection)
             } catch {
@@ -66,6 +79,17 @@ package final class DataServer: Sendable {
         }
         thread.name = "heddle-client"
         thread.start()
+    }
+
+    /// Whether the client says something in time, and before the switch ends.
+    private func waitForRequest(on connection: SeqpacketSocket) -> Bool {
+        let end = ContinuousClock.now + DataServer.patience
+        while !isStopping.load(ordering: .acquiring), ContinuousClock.now < end {
+            var polled = pollfd(
+                fd: connection.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+            if poll(&polled, 1, 200) > 0 { return true }
+        }
+        return false
     }
 
     private func answer(_ bytes: [UInt8], on connection: SeqpacketSocket) throws {

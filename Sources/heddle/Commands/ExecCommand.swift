@@ -7,7 +7,9 @@ struct ExecCommand: ParsableCommand {
         commandName: "exec",
         abstract: "Run a command in a network namespace of the switch.",
         discussion: """
-            Also reaches into a sandbox: the command runs in its user, mount and network namespace.
+            Also reaches into a sandbox: the command runs in its user, mount and network namespace. \
+            Exits as the command does, with 127 if there is no such command, and with 126 if it \
+            cannot be run.
 
               heddle exec web-1 -- ping -c 3 10.10.0.2
             """)
@@ -44,7 +46,13 @@ struct ExecCommand: ParsableCommand {
         try Sandbox.joinNamespaces(
             user: message.descriptors[0], mount: message.descriptors[1],
             network: message.descriptors[2])
-        try ChildProcess.becomeProgram(program)
+        do {
+            try ChildProcess.becomeProgram(program)
+        } catch {
+            // As env(1) and shells tell it.
+            Terminal.complain("\(error)")
+            throw ExitCode(error.errno == .noSuchFileOrDirectory ? 127 : 126)
+        }
     }
 }
 

@@ -1,0 +1,174 @@
+import ControlAPI
+import Dataplane
+import Topology
+import Wire
+
+/// Requests about the FDB.
+extension Controller {
+    package func fdb(
+        network: String?, port: String?, mac: String?
+    ) throws(ServiceError) -> FDBList {
+        let model = self.model.withLock { $0 }
+        let (domain, number) = try numbers(network: network, port: port, model)
+        let address = try mac.map { text throws(ServiceError) in try self.address(text) }
+        let vlans = Dictionary(
+            model.networks.map { ($0.name, Int($0.vlan?.rawValue ?? 0)) },
+            uniquingKeysWith: { first, _ in first })
+        let networkNames = Dictionary(
+            model.domains.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
+        let portNames = Dictionary(
+            model.ports.map { ($0.number, $0.spec.name) }, uniquingKeysWith: { first, _ in first })
+        var rows: [FDBEntryInfo] = []
+        for entry in fabric.fdb.entries(now: now) {
+            if let domain, entry.key.domain != domain { continue }
+            if let number, entry.port != number { continue }
+            if let address, entry.key.address != address { continue }
+            guard let networkName = networkNames[entry.key.domain],
+                let portName = portNames[entry.port]
+            else { continue }
+            rows.append(
+                FDBEntryInfo(
+                    network: networkName, vlan: vlans[networkName] ?? 0,
+                    mac: "\(entry.key.address)", port: portName,
+                    kind: FDBEntryKind(entry.kind),
+                    ageSeconds: entry.kind == .static
+                        ? nil : Double(entry.ageTicks) / Double(FDB.ticksPerSecond)))
+        }
+        rows.sort { ($0.network, $0.mac) < ($1.network, $1.mac) }
+        return FDBList(entries: rows)
+    }
+
+    package func addFDBEntry(_ request: FDBChangeRequest) throws(ServiceError) -> FDBEntryInfo {
+        let address = try address(request.mac)
+        guard !address.isMulticast, !address.isZero else {
+            throw .badRequest([
+                "\(request.mac) is no unicast address: only the address of one host has a port"
+            ])
+        }
+        guard request.kind != .dynamic else {
+            throw .badRequest([
+                "dynamic entries are learned, not added; add a static one, or a sticky one"
+            ])
+        }
+        do {
+            return try changing { _ in
+                try addEntry(request, address)
+            }
+        } catch {
+            throw serviceError(error)
+        }
+    }
+
+    private func addEntry(
+        _ request: FDBChangeRequest, _ address: MACAddress
+    ) throws(ServiceError) -> FDBEntryInfo {
+        let model = self.model.withLock { $0 }
+        let (domain, number) = try numbers(
+            network: request.network, port: request.port, model)
+        guard let domain, let number, let port = model.port(numbered: number) else {
+            throw .badRequest(["both a network and a port are needed"])
+        }
+        guard port.spec.membership.networks.contains(request.network) else {
+            throw .badRequest([
+                "port '\(request.port)' is not in network '\(request.network)'; it is in: "
+                    + listed(port.spec.membership.networks)
+            ])
+        }
+        let key = FDBKey(domain: domain, address: address)
+        let isStatic = request.kind == .static
+        guard
+            fdbCommand(isStatic ? .addStatic(key, port: number) : .addSticky(key, port: number))
+                == 1
+        else {
+            throw .conflict(
+                isStatic
+                    ? "the FDB is full: raise 'switch: {fdb-limit: N}' or flush it"
+                    : "\(address) is pinned to another port: delete that entry first")
+        }
+        self.model.withLock { model in
+            model.staticEntries.removeAll {
+                $0.network == request.network && $0.address == address
+            }
+            guard isStatic else { return }
+            model.staticEntries.append(
+                StaticEntry(network: request.network, address: address, port: request.port))
+        }
+        return FDBEntryInfo(
+            network: request.network,
+            vlan: Int(model.network(named: request.network)?.vlan?.rawValue ?? 0),
+            mac: "\(address)", port: request.port, kind: request.kind)
+    }
+
+    package func deleteFDBEntry(network: String, mac: String) throws(ServiceError)
+        -> FDBFlushResult
+    {
+        let address = try address(mac)
+        do {
+            return try changing { _ in
+                let model = self.model.withLock { $0 }
+                let (domain, _) = try numbers(network: network, port: nil, model)
+                let removed = fdbCommand(.delete(FDBKey(domain: domain ?? 0, address: address)))
+                guard removed > 0 else {
+                    throw ServiceError.notFound(
+                        "network '\(network)' has no FDB entry for \(address)")
+                }
+                self.model.withLock { model in
+                    model.staticEntries.removeAll { $0.network == network && $0.address == address }
+                }
+                return FDBFlushResult(removed: removed)
+            }
+        } catch {
+            throw serviceError(error)
+        }
+    }
+
+    package func flushFDB(_ request: FDBFlushRequest) throws(ServiceError) -> FDBFlushResult {
+        let address = try request.mac.map { text throws(ServiceError) in try self.address(text) }
+        do {
+            return try changing { _ in
+                let (domain, number) = try numbers(
+                    network: request.network, port: request.port, model.withLock { $0 })
+                let pattern = FDB.FlushPattern(
+                    port: number, domain: domain, address: address?.rawValue)
+                return FDBFlushResult(removed: fdbCommand(.flush(pattern)))
+            }
+        } catch {
+            throw serviceError(error)
+        }
+    }
+
+    private func numbers(
+        network: String?, port: String?, _ model: SwitchModel
+    ) throws(ServiceError) -> (domain: UInt16?, port: UInt16?) {
+        var domain: UInt16?
+        var number: UInt16?
+        if let network {
+            guard let found = model.domains[network] else { throw unknownNetwork(network, model) }
+            domain = found
+        }
+        if let port {
+            guard let found = model.port(named: port) else { throw unknownPort(port, model) }
+            number = found.number
+        }
+        return (domain, number)
+    }
+
+    private func address(_ text: String) throws(ServiceError) -> MACAddress {
+        guard let address = MACAddress(text) else {
+            throw .badRequest([
+                "'\(text)' is no MAC address; write six octets as in 02:00:00:00:00:01"
+            ])
+        }
+        return address
+    }
+}
+
+extension FDBEntryKind {
+    init(_ kind: FDB.Kind) {
+        switch kind {
+        case .dynamic: self = .dynamic
+        case .sticky: self = .sticky
+        case .static: self = .static
+        }
+    }
+}

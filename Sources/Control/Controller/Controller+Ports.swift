@@ -1,0 +1,115 @@
+import ControlAPI
+import Foundation
+import Topology
+
+/// Requests about ports.
+extension Controller {
+    package func ports() -> PortList {
+        let model = self.model.withLock { $0 }
+        let topology = model.topology(includesAttached: true)
+        return PortList(ports: model.ports.map { info($0, topology) })
+    }
+
+    package func port(named name: String) throws(ServiceError) -> PortInfo {
+        let model = self.model.withLock { $0 }
+        guard let port = model.port(named: name) else { throw unknownPort(name, model) }
+        return info(port, model.topology(includesAttached: true))
+    }
+
+    package func attachPort(_ request: PortAttachRequest) throws(ServiceError) -> PortInfo {
+        do {
+            try attach { try specification(of: request, joining: $0) }
+            return try port(named: request.name)
+        } catch {
+            throw serviceError(error)
+        }
+    }
+
+    /// The definition is JSON, which is YAML: it is decoded as a part of the topology that it is to
+    /// join, so that every rule of a file holds for it as well.
+    private func specification(
+        of request: PortAttachRequest, joining model: SwitchModel
+    ) throws -> PortSpec {
+        if let port = model.port(named: request.name) {
+            throw ServiceError.conflict(
+                "port '\(request.name)' exists; "
+                    + (port.origin == .attached
+                        ? "'heddle port detach \(request.name)' removes it"
+                        : "the topology declares it: choose another name"))
+        }
+        var whole = model.topology(includesAttached: true).yaml
+        whole.replace("\nports: {}\n", with: "\nports:\n")
+        let name = String(decoding: try JSONEncoder().encode(request.name), as: UTF8.self)
+        whole += "  \(name): \(try request.definition.text())\n"
+        do throws(TopologyError) {
+            guard
+                let found = try Topology.decode(whole, file: "port '\(request.name)'")
+                    .port(named: request.name)
+            else { throw TopologyError(file: request.name, problems: []) }
+            return found
+        } catch {
+            throw ServiceError.badRequest(error.problems.map(\.message))
+        }
+    }
+
+    package func detachPort(named name: String) throws(ServiceError) -> Acknowledgement {
+        do {
+            try detach(name) { model in
+                guard let port = model.port(named: name) else { throw unknownPort(name, model) }
+                guard port.origin == .attached else {
+                    throw ServiceError.conflict(
+                        "port '\(name)' is declared by the topology: remove it from the file and "
+                            + "apply")
+                }
+            }
+            return Acknowledgement(message: "port '\(name)' is detached")
+        } catch {
+            throw serviceError(error)
+        }
+    }
+
+    private func info(_ port: LivePort, _ topology: Topology) -> PortInfo {
+        let spec = port.spec
+        var network: String?
+        var trunk: [String] = []
+        var native: String?
+        var mode = PortMode.access
+        switch spec.membership {
+        case .access(let name): network = name
+        case .trunk(let names, let name):
+            mode = .trunk
+            trunk = names
+            native = name
+        }
+        var mac: String?
+        var addresses: [String] = []
+        var kind = "pcap"
+        if case .tap(let tap) = spec.attachment {
+            kind = "tap"
+            mac =
+                "\(tap.mac ?? provisioning.derivedAddress(of: spec.name))"
+            addresses = tap.addresses.map { "\($0)" }
+        }
+        let (state, reason) = state(of: port)
+        return PortInfo(
+            name: spec.name, number: Int(port.number),
+            origin: port.origin == .declared ? .declared : .attached, kind: kind,
+            device: port.device?.name, namespace: spec.namespace, mode: mode, network: network,
+            trunk: trunk, native: native, state: state, reason: reason, mac: mac,
+            addresses: addresses, mtu: topology.deviceMTU(of: spec), isolated: spec.isolated,
+            offloads: port.attachment.offloads.names, counters: counters(port: port.number))
+    }
+
+    func state(of port: LivePort) -> (PortState, String?) {
+        guard port.spec.up else { return (.down, "declared 'up: false'") }
+        switch port.condition {
+        case .up: return (.up, nil)
+        case .down(let reason): return (.down, reason)
+        case .missingDevice:
+            return (
+                .down,
+                "device \(port.device?.name ?? "") is gone; apply the topology again to make it"
+            )
+        }
+    }
+}
