@@ -68,6 +68,11 @@ let package = Package(
 
         // Tests: four rings, from pure to the whole switch in fresh namespaces.
         .target(name: "TestSupport", dependencies: ["Wire", "CLinux"], path: "Tests/TestSupport"),
+        // The gate on allocations in the forwarding path; see Tests/Gate/run.sh.
+        .target(name: "GateHooks", path: "Tests/GateHooks"),
+        .executableTarget(
+            name: "heddle-gate", dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
+            path: "Tests/Gate", exclude: ["run.sh"]),
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
             path: "Tests/TestPeer"),
@@ -86,6 +91,12 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
+        .testTarget(
+            name: "ReadmeTests",
+            dependencies: [
+                "heddle", "Topology", "Dataplane", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         .testTarget(
             name: "SwitchTests",
             dependencies: ["heddle", "ControlAPI", "TestPeer", "TestSupport", "Wire"]),

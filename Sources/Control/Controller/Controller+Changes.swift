@@ -50,16 +50,12 @@ extension Controller {
         try changeOnePort(spec) { transaction in
             transaction.record(spec)
             self.save(transaction.state)
-            try transaction.makeNamespace(of: spec)
-            try transaction.attach(spec, origin: .attached)
+            try transaction.attachAlone(spec)
         }
     }
 
     func detach(_ spec: PortSpec) throws {
-        try changeOnePort(nil) { transaction in
-            transaction.detach(spec.name)
-            transaction.retireNamespace(of: spec)
-        }
+        try changeOnePort(nil) { $0.detachAlone(spec) }
     }
 
     private func changeOnePort(
@@ -73,7 +69,8 @@ extension Controller {
             do {
                 try change(&transaction)
             } catch {
-                throw transaction.rollback(after: spec.map { "port \($0.name)" } ?? "", error: "\(error)")
+                throw transaction.rollback(
+                    after: spec.map { "port \($0.name)" } ?? "", error: "\(error)")
             }
             try transaction.finish()
             state = transaction.state
@@ -139,7 +136,9 @@ extension Controller {
                 refresh(port)
             }
         case .removed(let index):
-            setCondition(.missingDevice) { $0.spec.namespace == namespace && $0.device?.index == index }
+            setCondition(.missingDevice) {
+                $0.spec.namespace == namespace && $0.device?.index == index
+            }
         case .changed(let link):
             let port = model.withLock { model in
                 model.ports.first {

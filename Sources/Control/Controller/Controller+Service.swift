@@ -10,7 +10,8 @@ import Wire
 extension Controller: SwitchService {
     package func version() -> VersionInfo {
         VersionInfo(
-            version: Heddle.version, apiVersion: "v1", instance: instance, pid: Int(getpid()),
+            version: HeddleVersion.current, apiVersion: HeddleVersion.api, instance: instance,
+            pid: Int(getpid()),
             sandbox: options.isSandbox, uptimeSeconds: uptime)
     }
 
@@ -24,7 +25,7 @@ extension Controller: SwitchService {
         let model = self.model.withLock { $0 }
         let topology = model.topology()
         return TopologyInfo(
-            name: model.documentName, text: topology.yaml, 
+            name: model.documentName, text: topology.yaml,
             topology: (try? JSONDecoder().decode(
                 JSONValue.self, from: Data(topology.json.utf8))) ?? .null)
     }
@@ -100,7 +101,8 @@ extension Controller: SwitchService {
             let model = self.model.withLock { $0 }
             guard model.port(named: request.name) == nil else {
                 throw ServiceError.conflict(
-                    "port '\(request.name)' exists; 'heddle port detach \(request.name)' removes it")
+                    "port '\(request.name)' exists; 'heddle port detach \(request.name)' removes it"
+                )
             }
             // The definition is JSON, which is YAML: it is decoded as a part of the topology that
             // it is to join, so that every rule of a file holds for it as well.

@@ -95,35 +95,21 @@ struct Transaction {
     private mutating func createNamespace(_ name: String) throws {
         let directory = controller.options.namespaceDirectory
         let namespace = try NetworkNamespace.create(named: name, in: directory)
-        undos.append((
-            "namespace '\(name)'",
-            { _ in
-                try NetworkNamespace.remove(
-                    named: name, in: directory, expecting: namespace.identity)
-            }
-        ))
+        undos.append(
+            (
+                "namespace '\(name)'",
+                { _ in
+                    try NetworkNamespace.remove(
+                        named: name, in: directory, expecting: namespace.identity)
+                }
+            ))
         state.namespaces.append(
             InstanceState.NamespaceRecord(name: name, identity: namespace.identity))
         model.namespaces[name] = LiveNamespace(namespace: namespace, isOurs: true)
         recordIdentity(of: namespace, named: name)
     }
 
-    /// Makes the namespace that a port attached by hand wants, if there is none.
-    mutating func makeNamespace(of spec: PortSpec) throws {
-        guard let name = spec.namespace, model.namespaces[name] == nil else { return }
-        try createNamespace(name)
-    }
-
-    /// Gives up the namespace of a port that was detached by hand, if it was the last one in it.
-    mutating func retireNamespace(of spec: PortSpec) {
-        guard let name = spec.namespace, model.namespaces[name]?.isOurs == true,
-            !model.ports.contains(where: { $0.spec.namespace == name })
-        else { return }
-        retiringNamespaces.append(name)
-    }
-
-    /// Attaches a port; also what `port attach` does.
-    mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
+    private mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
         try freeDeviceName(of: spec)
         let port = try open(spec, number: number(for: spec.name), origin: origin)
         model.ports.append(port)
@@ -137,6 +123,21 @@ struct Transaction {
         guard port.device?.wasAdopted == false else { return }
         let provisioning = controller.provisioning
         undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
+    }
+
+    /// Attaches a port outside of a plan, which would have made its namespace before.
+    mutating func attachAlone(_ spec: PortSpec) throws {
+        if let name = spec.namespace, model.namespaces[name] == nil { try createNamespace(name) }
+        try attach(spec, origin: .attached)
+    }
+
+    /// Detaches a port outside of a plan, which would remove a namespace that nobody uses any more.
+    mutating func detachAlone(_ spec: PortSpec) {
+        detach(spec.name)
+        guard let name = spec.namespace, model.namespaces[name]?.isOurs == true,
+            !model.ports.contains(where: { $0.spec.namespace == name })
+        else { return }
+        retiringNamespaces.append(name)
     }
 
     private mutating func repair(_ spec: PortSpec) throws {
@@ -212,10 +213,11 @@ struct Transaction {
     private mutating func reconfigure(_ port: LivePort, from: PortSpec, to: PortSpec) throws {
         let provisioning = controller.provisioning
         let oldMTU = before.topology(includesAttached: true).deviceMTU(of: from)
-        undos.append((
-            "port '\(to.name)'",
-            { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
-        ))
+        undos.append(
+            (
+                "port '\(to.name)'",
+                { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
+            ))
         try provisioning.reconfigure(port, from: from, to: to, mtu: target.deviceMTU(of: to))
     }
 
@@ -234,17 +236,18 @@ struct Transaction {
         try controller.provisioning.remove(old)
         let controller = controller
         let mtu = before.topology(includesAttached: true).deviceMTU(of: old.spec)
-        undos.append((
-            "port '\(old.spec.name)'",
-            { restored in
-                let again = try controller.provisioning.attach(
-                    old.spec, number: old.number, origin: old.origin, mtu: mtu,
-                    namespace: old.device?.namespace, recorded: true)
-                guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
-                else { return }
-                restored.ports[place] = again
-            }
-        ))
+        undos.append(
+            (
+                "port '\(old.spec.name)'",
+                { restored in
+                    let again = try controller.provisioning.attach(
+                        old.spec, number: old.number, origin: old.origin, mtu: mtu,
+                        namespace: old.device?.namespace, recorded: true)
+                    guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
+                    else { return }
+                    restored.ports[place] = again
+                }
+            ))
     }
 
     // MARK: Numbers and records
@@ -324,7 +327,8 @@ struct Transaction {
     private func verify() throws {
         for name in Set(touched) {
             guard let port = model.port(named: name), let device = port.device else { continue }
-            try controller.verify(device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
+            try controller.verify(
+                device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
         }
     }
 
