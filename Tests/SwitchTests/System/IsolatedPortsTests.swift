@@ -17,6 +17,20 @@ extension SystemTests {
                 #expect(try lab.connections(among: clients + [gateway]) == expected)
                 #expect(try lab.port("client-1").isolated)
 
+                // The question who has an address goes to the gateway and to no other client.
+                let listeners = try ["client-2", "client-3", "gateway"].map {
+                    try lab.peer(["watch", $0], in: $0)
+                }
+                #expect(try !lab.ping(from: "client-1", "10.40.0.200"))
+                let asker = try lab.port("client-1").mac
+                let heard = try listeners.map { listener in
+                    try listener.finish()
+                    return try LoggedFrame.log(of: listener).contains {
+                        $0.from == asker && $0.to == "ff:ff:ff:ff:ff:ff"
+                    }
+                }
+                #expect(heard == [false, false, true])
+
                 // With static neighbours no ARP is needed: unicast itself must be stopped.
                 for (own, other) in [(1, 2), (2, 1)] {
                     let mac = try #require(try lab.port("client-\(other)").mac)

@@ -6,7 +6,7 @@ import Testing
 /// real traffic. One lab after the other, because numbered streams must not fight for the processor.
 @Suite(
     "The switch in fresh namespaces", .serialized,
-    .enabled(if: Lab.isAvailable, "\(Lab.needed)"), .timeLimit(.minutes(2)))
+    .enabled(if: Lab.isAvailable, "\(Lab.needed)"), .timeLimit(.minutes(2)), .ownThread)
 enum SystemTests {
     /// A file of topologies/.
     static func example(_ name: String) -> String {
