@@ -68,9 +68,18 @@ let package = Package(
 
         // Tests: four rings, from pure to the whole switch in fresh namespaces.
         .target(name: "TestSupport", dependencies: ["Wire", "CLinux"], path: "Tests/TestSupport"),
+        // The gate on allocations in the forwarding path; see Tests/Gate/run.sh.
+        .target(name: "GateHooks", path: "Tests/GateHooks"),
+        .executableTarget(
+            name: "heddle-gate", dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
+            path: "Tests/Gate", exclude: ["run.sh"]),
+        .executableTarget(
+            name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
+            path: "Tests/TestPeer"),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
-        .testTarget(name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
+        .testTarget(
+            name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "CLinux", "TestSupport"]),
         .testTarget(name: "TopologyTests", dependencies: ["Topology", "TestSupport"]),
         .testTarget(
@@ -82,7 +91,15 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
-        .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),
+        .testTarget(
+            name: "ReadmeTests",
+            dependencies: [
+                "heddle", "Topology", "Dataplane", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .testTarget(
+            name: "SwitchTests",
+            dependencies: ["heddle", "ControlAPI", "TestPeer", "TestSupport", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

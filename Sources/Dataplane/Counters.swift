@@ -26,7 +26,13 @@ package enum PortCounter: Int, CaseIterable, Sendable {
 package enum DomainCounter: Int, CaseIterable, Sendable {
     case received
     case receivedBytes
+    case receivedSegments
+    case forwarded
     case flooded
+    case copies
+    case transmitted
+    case transmittedBytes
+    case transmittedSegments
 }
 
 /// One worker's counters: plain memory that the worker alone writes and any thread may read.

@@ -95,7 +95,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
         switch self {
         case .none: ""
         case .runt, .invalidSource, .truncatedRead:
-            "look at what the sender emits: 'heddle capture PORT -w -'"
+            "look at what the sender emits: 'heddle capture PORT -w FILE'"
         case .reservedAddress:
             "none needed: STP, LLDP and LACP end at the switch; turn them off at the sender to "
                 + "silence this"

@@ -35,11 +35,18 @@ package final class Fabric: Sendable {
     ///
     /// The snapshot it replaces is kept until ``reclaim()`` finds that no worker uses it, so that no
     /// worker pays for closing a port.
+    ///
+    /// - Precondition: ports and domains are numbered below the capacities.
     package func publish(_ configuration: DataplaneConfiguration) -> UInt64 {
         let previous = cell.load()
         let generation = previous.generation + 1
+        let snapshot = Snapshot(configuration, generation: generation)
+        // Counters and chains have a place for each and are not asked again per frame.
+        precondition(snapshot.portCount <= portCapacity, "a port's number is out of range")
+        precondition(snapshot.domainCount <= domainCapacity, "a domain's number is out of range")
+        precondition(configuration.ports.allSatisfy { $0.worker < links.count }, "no such worker")
         retired.withLock { $0.append(previous) }
-        cell.publish(Snapshot(configuration, generation: generation))
+        cell.publish(snapshot)
         for link in links { link.wake() }
         return generation
     }

@@ -147,6 +147,21 @@ package final class Snapshot: @unchecked Sendable {
         }
     }
 
+    /// The VLAN ID that a port wants in a domain (0: untagged); nil when it is no member.
+    @inline(__always)
+    static func egressVID(
+        of port: PortEntry, in domain: UInt16, domains: UnsafeMutablePointer<DomainEntry>
+    ) -> UInt16? {
+        if port.untaggedDomain == domain { return 0 }
+        let vid = domains[Int(domain)].vid
+        return vid != 0 && port.isTagged(vid) ? vid : nil
+    }
+
+    /// As ``egressVID(of:in:domains:)``, by number.
+    func egressVID(port: UInt16, domain: UInt16) -> UInt16? {
+        Snapshot.egressVID(of: ports[Int(port)], in: domain, domains: domains)
+    }
+
     deinit {
         for number in 0..<portCount { ports[number].tagged?.deallocate() }
         ports.deallocate()

@@ -27,6 +27,28 @@ struct ConservationTests {
         }
     }
 
+    /// The same for every network: what was classified to it, and what left it.
+    static func checkDomains(_ fabric: Fabric, _ domains: ClosedRange<UInt16>) {
+        for domain in domains {
+            var ingressDrops: UInt64 = 0
+            var egressDrops: UInt64 = 0
+            for reason in DropReason.allCases {
+                if reason.isEgress {
+                    egressDrops += fabric.value(reason, domain: domain)
+                } else {
+                    ingressDrops += fabric.value(reason, domain: domain)
+                }
+            }
+            #expect(
+                fabric.value(.received, domain: domain)
+                    == fabric.value(.forwarded, domain: domain)
+                    + fabric.value(.flooded, domain: domain) + ingressDrops)
+            #expect(
+                fabric.value(.copies, domain: domain)
+                    == fabric.value(.transmitted, domain: domain) + egressDrops)
+        }
+    }
+
     @Test("on random switches under random frames", arguments: 0..<20)
     func random(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
@@ -78,6 +100,7 @@ struct ConservationTests {
         }
         #expect(received == sent)
         Self.check(lab.fabric, ports: portCount)
+        Self.checkDomains(lab.fabric, 1...4)
         let transmitted = (0..<UInt16(portCount)).reduce(0) {
             $0 + lab.fabric.value(.transmitted, port: $1)
         }

@@ -26,6 +26,16 @@ struct FDBTests {
         #expect(fdb.totals.aged == 1)
     }
 
+    @Test("the first address after a long silence does not cost a walk through the table")
+    func sweepAfterSilence() {
+        let fdb = Self.table(32_768)
+        fdb.sweep(now: 1_000_000)
+        fdb.learn(Self.key(1), port: 3, sticky: false, now: 1_000_005)
+        fdb.sweep(now: 1_000_015)
+        #expect(fdb.state.pointee.sweepCursor < fdb.capacity / 8)
+        #expect(fdb.state.pointee.sweepCursor > 0)
+    }
+
     @Test("hearing an address again keeps it known")
     func refresh() throws {
         let fdb = Self.table()
@@ -77,6 +87,24 @@ struct FDBTests {
         #expect(fdb.lookup(Self.key(99_999), now: 1, isOwner: true)?.port == 3)
     }
 
+    @Test("two ports that flood a full table by turns give way to each other and to nobody else")
+    func fairnessBetweenTwo() {
+        let fdb = Self.table(512)
+        for number in 0..<20 { fdb.learn(Self.key(UInt64(number)), port: 1, sticky: false, now: 0) }
+        for number in 1000..<2000 {
+            fdb.learn(Self.key(UInt64(number)), port: 2, sticky: false, now: 1)
+        }
+        for number in 2000..<20_000 {
+            fdb.learn(
+                Self.key(UInt64(number)), port: UInt16(2 + number % 2), sticky: false, now: 1)
+        }
+        #expect(fdb.learnedCount == fdb.limit && fdb.learnedCount(port: 1) == 20)
+        let half = (fdb.limit - 20) / 2
+        for port in [2, 3] as [UInt16] {
+            #expect(abs(fdb.learnedCount(port: port) - half) <= half / 8, "port \(port)")
+        }
+    }
+
     @Test("a port at its limit gives up its own oldest address, and those in use last")
     func portLimit() throws {
         let fdb = Self.table(64)
@@ -102,9 +130,9 @@ struct FDBTests {
         }
         _ = fdb.addStatic(Self.key(1000), port: 3, now: 0)
         func flush(_ pattern: FDB.FlushPattern) -> Int {
-            var cursor = 0
             var removed = 0
-            while !fdb.flush(pattern, cursor: &cursor, budget: 10, removed: &removed) {}
+            fdb.beginFlush()
+            while !fdb.flush(pattern, budget: 10, removed: &removed) {}
             return removed
         }
         #expect(flush(FDB.FlushPattern(port: 3)) == 10)
@@ -114,6 +142,34 @@ struct FDBTests {
         #expect(flush(FDB.FlushPattern(port: 3, includesStatic: true)) == 1)
         #expect(flush(FDB.FlushPattern()) == 19)
         #expect(fdb.learnedCount == 0)
+    }
+
+    @Test("a flush in slices misses nothing, whatever is deleted and learned in between")
+    func flushUnderChange() {
+        var random = SeededGenerator(seed: 11)
+        for round in 0..<50 {
+            let fdb = Self.table(512)
+            // Static entries fill the table up to three quarters: long runs, that wrap round.
+            var others: [FDBKey] = []
+            for number in 0..<380 {
+                let key = Self.key(UInt64(number), domain: 2)
+                if fdb.addStatic(key, port: 2, now: 0) { others.append(key) }
+            }
+            for number in 0..<380 {
+                fdb.learn(Self.key(UInt64(1000 + number)), port: 1, sticky: false, now: 0)
+            }
+            var removed = 0
+            fdb.beginFlush()
+            while !fdb.flush(FDB.FlushPattern(port: 1), budget: 8, removed: &removed) {
+                for _ in 0..<4 where !others.isEmpty {
+                    let place = Int.random(in: 0..<others.count, using: &random)
+                    #expect(fdb.delete(others.remove(at: place)))
+                }
+                let number = UInt64.random(in: 10_000..<20_000, using: &random)
+                fdb.learn(Self.key(number), port: 3, sticky: false, now: 0)
+            }
+            #expect(fdb.learnedCount(port: 1) == 0, "round \(round)")
+        }
     }
 
     @Test("behaves like a dictionary under a long random history")

@@ -26,6 +26,18 @@ struct ForwardingTests {
         #expect(lab.fabric.value(.forwarded, port: 0) == 1)
     }
 
+    @Test("a destination whose port is gone from the configuration is dropped, not looked up")
+    func destinationGone() {
+        for _ in 0..<3 { lab.add(.access(domain: 1)) }
+        _ = lab.send(frame(to: broadcast, from: host(2)), into: 2)
+        lab.remove(2)  // the highest number: the table of ports ends before it
+        #expect(lab.send(frame(to: host(2), from: host(1)), into: 0) == [])
+        #expect(lab.drops(.notMember, port: 0) == 1)
+        lab.command(.addStatic(FDBKey(domain: 1, address: host(3)), port: 63))
+        #expect(lab.send(frame(to: host(3), from: host(1)), into: 0) == [])
+        #expect(lab.drops(.notMember, port: 0) == 2)
+    }
+
     @Test("the same address is learned apart in each network")
     func perDomainLearning() {
         for domain in [1, 2, 1, 2] as [UInt16] { lab.add(.access(domain: domain)) }

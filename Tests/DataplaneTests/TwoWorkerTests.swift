@@ -104,6 +104,52 @@ struct TwoWorkerTests {
         #expect(fabric.links[1].counters.value(.transmitted, port: 1) >= UInt64(total))
     }
 
+    @Test("a frame on its way between workers does not follow its port into another network")
+    func handoffAcrossReconfiguration() {
+        let fabric = Fabric(
+            workers: 2, portCapacity: 8, domainCapacity: 4, fdbCapacity: 64, seed: 3)
+        let ports = (0..<2).map { _ in MemoryPort() }
+        func publish(second: PortConfiguration.Membership, isUp: Bool = true) {
+            _ = fabric.publish(
+                DataplaneConfiguration(
+                    domains: [
+                        DomainConfiguration(number: 1, vid: 10),
+                        DomainConfiguration(number: 2, vid: 20),
+                    ],
+                    ports: [
+                        PortConfiguration(
+                            number: 0, membership: .access(domain: 1), port: ports[0]),
+                        PortConfiguration(
+                            number: 1, membership: second, isUp: isUp, worker: 1, port: ports[1]),
+                    ]))
+        }
+        publish(second: .access(domain: 1))
+        var first = Worker(fabric: fabric, index: 0)
+        var second = Worker(fabric: fabric, index: 1)
+        func cross(_ change: () -> Void) -> [UInt8]? {
+            _ = ports[0].put(frame(to: broadcast, from: host(1)))
+            _ = first.beginRound(time: 1_000_000_000)
+            _ = first.serve(port: 0)
+            change()
+            _ = second.beginRound(time: 1_000_000_000)
+            _ = second.endRound()
+            return ports[1].take()?.frame
+        }
+        #expect(cross {} == frame(to: broadcast, from: host(1)))
+        #expect(cross { publish(second: .access(domain: 2)) } == nil)
+        publish(second: .access(domain: 1))
+        #expect(cross { publish(second: .access(domain: 1), isUp: false) } == nil)
+        publish(second: .access(domain: 1))
+        // Still a member, but by another tag.
+        #expect(
+            cross { publish(second: .trunk(domains: [1], native: nil)) }
+                == frame(to: broadcast, from: host(1), tag: 10))
+        #expect(fabric.value(.egressDown, port: 1) == 2)
+        ConservationTests.check(fabric, ports: 2)
+        first.recycleSlots()
+        #expect(first.pool.available + first.burst.limit == first.pool.capacity)
+    }
+
     @Test("readers stay right while the owner learns, evicts and flushes as fast as it can")
     func contention() {
         let fdb = FDB(maximumEntries: 512, portCapacity: 8, seed: 9)

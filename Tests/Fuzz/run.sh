@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 
 runs=${1:-1000000}
 [ $# -gt 0 ] && shift
-all='wire offload'
+all='wire offload forwarding'
 targets=${*:-$all}
 work=$PWD/.build/fuzz
 
@@ -23,6 +23,10 @@ sources() {
     wire) echo Sources/Wire/*.swift Tests/Fuzz/WireFuzz.swift ;;
     offload)
         echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift Tests/Fuzz/OffloadFuzz.swift
+        ;;
+    forwarding)
+        echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \
+            Tests/Fuzz/ForwardingFuzz.swift
         ;;
     *)
         echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2

@@ -24,10 +24,16 @@ extension Controller {
         _ network: NetworkSpec, _ model: SwitchModel, entries: [UInt16: [FDB.Entry]]
     ) -> NetworkInfo {
         let domain = model.domains[network.name] ?? 0
-        var counters = TrafficCounters()
-        counters.receivedFrames = value(.received, domain: domain)
-        counters.receivedBytes = value(.receivedBytes, domain: domain)
-        counters.floodedFrames = value(.flooded, domain: domain)
+        var counters = TrafficCounters(
+            receivedFrames: value(.received, domain: domain),
+            receivedBytes: value(.receivedBytes, domain: domain),
+            receivedSegments: value(.receivedSegments, domain: domain),
+            forwardedFrames: value(.forwarded, domain: domain),
+            floodedFrames: value(.flooded, domain: domain),
+            egressCopies: value(.copies, domain: domain),
+            transmittedFrames: value(.transmitted, domain: domain),
+            transmittedBytes: value(.transmittedBytes, domain: domain),
+            transmittedSegments: value(.transmittedSegments, domain: domain))
         for reason in DropReason.allCases where reason != .none {
             let count = value(reason, domain: domain)
             if reason.isEgress {

@@ -29,6 +29,12 @@ package struct Daemon {
     }
 
     private init(_ options: RunOptions) {
+        var options = options
+        if options.socketPath == nil,
+            let path = ProcessInfo.processInfo.environment["HEDDLE_SOCKET"], !path.isEmpty
+        {
+            options.socketPath = path
+        }
         self.options = options
         paths = Daemon.paths(options)
     }
@@ -42,9 +48,8 @@ package struct Daemon {
                 socket: socket, state: options.stateDirectory ?? inner + "/state",
                 namespaces: inner + "/netns", privateDirectory: inner)
         }
-        let environment = ProcessInfo.processInfo.environment
         return Paths(
-            socket: options.socketPath ?? environment["HEDDLE_SOCKET"] ?? SocketPath.system,
+            socket: options.socketPath ?? SocketPath.system,
             state: options.stateDirectory ?? "/var/lib/heddle",
             namespaces: NetworkNamespace.defaultDirectory, privateDirectory: nil)
     }
@@ -209,7 +214,9 @@ package struct Daemon {
         let ports = controller.ports().ports
         let networks = controller.networks().networks
         var lines = [
-            "heddle \(HeddleVersion.current) is ready: \(networks.count) networks, \(ports.count) ports, "
+            "heddle \(HeddleVersion.current) is ready: "
+                + "\(networks.count) network\(networks.count == 1 ? "" : "s"), "
+                + "\(ports.count) port\(ports.count == 1 ? "" : "s"), "
                 + "control socket \(paths.socket)"
         ]
         if options.reports {
@@ -256,9 +263,15 @@ package struct Daemon {
             let address = other.addresses.first.map { String($0.prefix { $0 != "/" }) } ?? ""
             lines.append("  \(prefix) exec \(namespace) -- ping -c 3 \(address)")
         }
-        lines.append("  \(prefix) port list")
+        lines.append("  \(prefix) fdb list")
         if let first = ports.first {
-            lines.append("  \(prefix) capture \(first.name) -w - | tshark -r -")
+            // What is typed must work as it stands, and not everybody has tshark.
+            let version = try? ChildProcess.run(["tshark", "-v"], timeout: .seconds(5))
+            let hasReader = version?.isSuccess == true
+            let capture = "\(prefix) capture \(first.name) --duration 10"
+            lines.append(
+                hasReader
+                    ? "  \(capture) | tshark -r -" : "  \(capture) -w \(first.name).pcapng")
         }
         lines += ["", "Ctrl-C ends the switch and removes what it made."]
         return lines

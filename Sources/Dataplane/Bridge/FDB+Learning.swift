@@ -71,13 +71,18 @@ extension FDB {
         }
     }
 
-    /// Deletes what matches in `budget` places from `cursor` on and advances the cursor; true when
-    /// the table's end has been reached.
+    /// Begins a flush at the table's start; one at a time.
+    package func beginFlush() { state.pointee.flushCursor = 0 }
+
+    /// Deletes what matches in the next `budget` places; true when the table's end has been reached.
     ///
-    /// A flush of a big table takes several calls, so that frames are switched in between.
-    package func flush(
-        _ pattern: FlushPattern, cursor: inout Int, budget: Int, removed: inout Int
-    ) -> Bool {
+    /// A flush of a big table takes several calls, so that frames are switched in between. What is
+    /// deleted in between for other reasons may shift entries that the flush has yet to see to
+    /// before its cursor: `shift` takes the cursor back with them.
+    package func flush(_ pattern: FlushPattern, budget: Int, removed: inout Int) -> Bool {
+        var cursor = state.pointee.flushCursor
+        // The flush's own deletions shift nothing past the place it looks at.
+        state.pointee.flushCursor = capacity
         let end = min(cursor + budget, capacity)
         while cursor < end {
             let word = slots[cursor].key.load(ordering: .relaxed)
@@ -89,6 +94,7 @@ extension FDB {
                 cursor += 1
             }
         }
+        state.pointee.flushCursor = cursor
         return cursor >= capacity
     }
 
@@ -105,7 +111,12 @@ extension FDB {
     /// Called between bursts; does work at most once a second, and goes round the whole table in a
     /// sixteenth of the ageing time.
     package func sweep(now: UInt32) {
-        guard learnedCount > 0, now &- state.pointee.sweepTick >= FDB.ticksPerSecond else { return }
+        guard learnedCount > 0 else {
+            // An idle table owes nothing: its first entry must not cost a walk through all of it.
+            state.pointee.sweepTick = now
+            return
+        }
+        guard now &- state.pointee.sweepTick >= FDB.ticksPerSecond else { return }
         let elapsed = Int(now &- state.pointee.sweepTick)
         state.pointee.sweepTick = now
         let round = max(Int(ageingTicks) / 16, Int(FDB.ticksPerSecond))
@@ -210,6 +221,9 @@ extension FDB {
         slots[target].location.store(location, ordering: .relaxed)
         slots[target].tick.store(slots[source].tick.load(ordering: .relaxed), ordering: .relaxed)
         slots[target].key.store(key, ordering: .releasing)
+        if source >= state.pointee.flushCursor, target < state.pointee.flushCursor {
+            state.pointee.flushCursor = target
+        }
         guard location >> 16 != UInt32(Kind.static.rawValue) else { return }
         let link = links[source]
         links[target] = link
@@ -290,14 +304,25 @@ extension FDB {
         bump(state.pointee.evicted)
     }
 
-    /// The port with the most learned entries.
+    /// The port with the most learned entries, to within a sixteenth.
     ///
-    /// Linear in the number of ports, and only when the whole table is full.
+    /// Asked for every new address once the table is full, so that a flood of addresses asks at full
+    /// rate. Looking at every port each time took longer than switching a hundred frames; the one
+    /// found is therefore kept until it, or any other, may have come that far from where it was.
     private func busiestPort() -> Int {
-        var busiest = 0
-        for port in 1..<portCapacity where lists[port].count > lists[busiest].count {
-            busiest = port
+        let busiest = state.pointee.busiestPort
+        if state.pointee.busiestBudget > 0,
+            lists[busiest].count >= state.pointee.busiestFloor
+        {
+            state.pointee.busiestBudget -= 1
+            return busiest
         }
-        return busiest
+        var found = 0
+        for port in 1..<portCapacity where lists[port].count > lists[found].count { found = port }
+        let slack = lists[found].count / 16
+        state.pointee.busiestPort = found
+        state.pointee.busiestBudget = slack
+        state.pointee.busiestFloor = lists[found].count - slack
+        return found
     }
 }

@@ -66,6 +66,13 @@ package final class FDB: @unchecked Sendable {
     /// Owner-only bookkeeping, and counters that others read.
     struct State: ~Copyable {
         var sweepCursor = 0
+        /// The port that was last found to have the most entries, how often it may still be
+        /// taken for it, and with how many entries at least.
+        var busiestPort = 0
+        var busiestBudget: UInt32 = 0
+        var busiestFloor: UInt32 = 0
+        /// Where a flush in progress goes on.
+        var flushCursor = 0
         var sweepTick: UInt32 = 0
         let sequence = Atomic<UInt32>(0)
         let learnedCount = Atomic<Int>(0)

@@ -49,10 +49,7 @@ package enum Forwarding {
         /// The VLAN ID that `port` wants in `domain` (0: untagged); nil when it is no member.
         @inline(__always)
         func egressVID(port: UInt16, domain: UInt16) -> UInt16? {
-            let entry = ports[Int(port)]
-            if entry.untaggedDomain == domain { return 0 }
-            let vid = domains[Int(domain)].vid
-            return vid != 0 && entry.isTagged(vid) ? vid : nil
+            Snapshot.egressVID(of: ports[Int(port)], in: domain, domains: domains)
         }
     }
 
@@ -153,6 +150,11 @@ package enum Forwarding {
         {
             if target.port == ingress {
                 return .drop(.hairpin, domain: domain, learning: learning, sourceIndex: sourceIndex)
+            }
+            // An entry can outlive its port, until the flush that follows the new configuration.
+            guard Int(target.port) < context.portCount else {
+                return .drop(
+                    .notMember, domain: domain, learning: learning, sourceIndex: sourceIndex)
             }
             let egress = context.ports[Int(target.port)]
             if entry.flags.contains(.isolated), egress.flags.contains(.isolated) {

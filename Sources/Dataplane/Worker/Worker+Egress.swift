@@ -96,6 +96,13 @@ extension Worker {
                 bodyByteCount: Int(frame.byteCount) - 12, outcome: .none))
     }
 
+    /// Counts a copy that is to leave by `port`.
+    @inline(__always)
+    func countCopy(to port: UInt16, domain: UInt16) {
+        counters.add(1, .copies, port: port)
+        counters.add(1, .copies, domain: domain)
+    }
+
     /// Transmits `count` entries and accounts for each.
     private mutating func send(_ count: Int, to attachment: any Port, port: UInt16) {
         guard count > 0 else { return }
@@ -109,9 +116,14 @@ extension Worker {
         for place in 0..<count {
             let entry = entries + place
             if entry.pointee.outcome == .none {
+                let info = entryInfo[place]
+                let byteCount = UInt64(entry.pointee.frameByteCount)
                 sent &+= 1
-                bytes &+= UInt64(entry.pointee.frameByteCount)
-                segmentCount &+= UInt64(entryInfo[place].segmentCount)
+                bytes &+= byteCount
+                segmentCount &+= UInt64(info.segmentCount)
+                counters.add(1, .transmitted, domain: info.domain)
+                counters.add(byteCount, .transmittedBytes, domain: info.domain)
+                counters.add(UInt64(info.segmentCount), .transmittedSegments, domain: info.domain)
             } else {
                 counters.drop(
                     entry.pointee.outcome, port: port, domain: entryInfo[place].domain)
@@ -193,8 +205,11 @@ extension Worker {
         }
         counters.add(sent, .transmittedSegments, port: port)
         counters.add(UInt64(bytes), .transmittedBytes, port: port)
+        counters.add(sent, .transmittedSegments, domain: reference.domain)
+        counters.add(UInt64(bytes), .transmittedBytes, domain: reference.domain)
         if failure == .none {
             counters.add(1, .transmitted, port: port)
+            counters.add(1, .transmitted, domain: reference.domain)
         } else {
             counters.drop(failure, port: port, domain: reference.domain)
         }

@@ -5,16 +5,15 @@
 /// copy is dropped as `egress-handoff-full`; the slot stays here.
 extension Worker {
     mutating func handOver(
-        _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, vid: UInt16,
-        domain: UInt16
+        _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, domain: UInt16
     ) {
         let owner = Int(snapshot.ports[Int(egress)].worker)
-        counters.add(1, .copies, port: egress)
+        countCopy(to: egress, domain: domain)
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
-                isTagged: frame.isTagged, segmentCount: frame.segmentCount, offload: frame.offload, egress: egress, vid: vid,
-                domain: domain))
+                isTagged: frame.isTagged, segmentCount: frame.segmentCount,
+                offload: frame.offload, egress: egress, domain: domain))
         if sent {
             peersToWake |= 1 << UInt64(owner)
         } else {
@@ -23,9 +22,9 @@ extension Worker {
         }
     }
 
-    mutating func handOverCopy(place: Int, to egress: UInt16, vid: UInt16, domain: UInt16) {
+    mutating func handOverCopy(place: Int, to egress: UInt16, domain: UInt16) {
         guard let slot = pool.take() else {
-            counters.add(1, .copies, port: egress)
+            countCopy(to: egress, domain: domain)
             counters.drop(.egressHandoffFull, port: egress, domain: domain)
             return
         }
@@ -33,7 +32,7 @@ extension Worker {
         let bytes = slot + SlotSize.headroom
         bytes.copyMemory(from: frame.bytes, byteCount: Int(frame.byteCount))
         frame.bytes = bytes
-        handOver(frame, slot: slot, to: egress, vid: vid, domain: domain)
+        handOver(frame, slot: slot, to: egress, domain: domain)
     }
 
     /// Transmits up to a burst of frames that `peer` handed over; true when there were any.
@@ -47,10 +46,14 @@ extension Worker {
             frame.segmentCount = handoff.segmentCount
             (foreignFrames + count).initialize(to: frame)
             foreignSlots[count] = handoff.slot
-            // The port may have gone, or changed hands, since the frame was decided.
-            if owns(handoff.egress) {
+            // The port may have gone, changed hands or joined another network since the frame was
+            // decided by a worker that uses another snapshot.
+            if owns(handoff.egress), Int(handoff.domain) < snapshot.domainCount,
+                snapshot.ports[Int(handoff.egress)].flags.contains(.up),
+                let vid = snapshot.egressVID(port: handoff.egress, domain: handoff.domain)
+            {
                 chain(
-                    foreignFrames + count, to: handoff.egress, vid: handoff.vid,
+                    foreignFrames + count, to: handoff.egress, vid: vid,
                     domain: handoff.domain, isCounted: true)
             } else {
                 counters.drop(.egressDown, port: handoff.egress, domain: handoff.domain)

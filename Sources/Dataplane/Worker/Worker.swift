@@ -63,7 +63,6 @@ package struct Worker: ~Copyable {
     var time: UInt64 = 0
     var tick: UInt32 = 0
     private var command: FDBCommand?
-    private var flushCursor = 0
     private var flushRemoved = 0
 
     package init(fabric: Fabric, index: Int) {
@@ -199,7 +198,7 @@ package struct Worker: ~Copyable {
         // One slice of one command per round: a flush of a big table must not hold up frames.
         if command == nil, let next = link.takeCommand() {
             command = next
-            flushCursor = 0
+            fabric.fdb.beginFlush()
             flushRemoved = 0
         }
         if let current = command, let changed = carryOut(current.operation) {
@@ -221,8 +220,7 @@ package struct Worker: ~Copyable {
         case .delete(let key):
             return fabric.fdb.delete(key) ? 1 : 0
         case .flush(let pattern):
-            let done = fabric.fdb.flush(
-                pattern, cursor: &flushCursor, budget: 16_384, removed: &flushRemoved)
+            let done = fabric.fdb.flush(pattern, budget: 16_384, removed: &flushRemoved)
             return done ? flushRemoved : nil
         case .setPortLimit(let limit, let port):
             fabric.fdb.setLimit(limit, port: port)
@@ -252,11 +250,14 @@ package struct Worker: ~Copyable {
                 counters.add(1, .received, domain: verdict.domain)
                 counters.add(
                     UInt64(frame.pointee.byteCount), .receivedBytes, domain: verdict.domain)
+                counters.add(
+                    UInt64(frame.pointee.segmentCount), .receivedSegments, domain: verdict.domain)
             }
             learn(verdict, frame: frame.pointee, ingress: ingress, isSticky: isSticky)
             switch verdict.action {
             case .forward:
                 forwarded &+= 1
+                counters.add(1, .forwarded, domain: verdict.domain)
                 deliver(place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain)
             case .flood:
                 if flood(place: place, ingress: ingress, domain: verdict.domain, in: context) {
@@ -314,7 +315,7 @@ package struct Worker: ~Copyable {
             if Int(egress.worker) == index {
                 chain(burst.frames + place, to: member.port, vid: member.vid, domain: domain)
             } else {
-                handOverCopy(place: place, to: member.port, vid: member.vid, domain: domain)
+                handOverCopy(place: place, to: member.port, domain: domain)
             }
         }
         return reached
@@ -327,7 +328,7 @@ package struct Worker: ~Copyable {
             chain(burst.frames + place, to: egress, vid: vid, domain: domain)
         } else {
             let slot = burst.detachSlot(place)
-            handOver(burst.frames[place], slot: slot, to: egress, vid: vid, domain: domain)
+            handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
         }
     }
 
@@ -337,7 +338,7 @@ package struct Worker: ~Copyable {
         _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16,
         isCounted: Bool = false
     ) {
-        if !isCounted { counters.add(1, .copies, port: egress) }
+        if !isCounted { countCopy(to: egress, domain: domain) }
         if referenceCount == Worker.referenceCapacity { transmitAll() }
         let place = Int32(truncatingIfNeeded: referenceCount)
         (references + referenceCount).initialize(

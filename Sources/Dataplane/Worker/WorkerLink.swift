@@ -16,7 +16,6 @@ struct Handoff: BitwiseCopyable {
     var segmentCount: UInt16
     var offload: Offload
     var egress: UInt16
-    var vid: UInt16
     var domain: UInt16
 }
 
