@@ -7,20 +7,25 @@ import TestSupport
 @testable import Control
 
 /// A controller with its state and its namespaces in a directory of its own, in a fresh namespace.
-struct ControllerLab {
+struct ControllerLab: Sendable {
     let controller: Controller
     let folder: TemporaryDirectory
 
     var namespaces: String { folder.path("netns") }
 
-    /// Runs `body` with a switch on which `topology` stands, and stops it.
-    static func with(_ topology: String, _ body: (ControllerLab) throws -> Void) throws {
-        try inFreshNamespace {
-            try TemporaryDirectory.with { folder in
-                let lab = try ControllerLab(folder: folder)
-                defer { lab.controller.stop() }
-                try lab.apply(topology)
-                try body(lab)
+    /// Runs `body` with a switch on which `topology` stands, and stops it. It blocks for seconds, so
+    /// not on a thread of Swift's concurrency pool: tests of asynchronous code need those meanwhile.
+    static func with(
+        _ topology: String, _ body: @escaping @Sendable (ControllerLab) throws -> Void
+    ) async throws {
+        try await blocking {
+            try inFreshNamespace {
+                try TemporaryDirectory.with { folder in
+                    let lab = try ControllerLab(folder: folder)
+                    defer { lab.controller.stop() }
+                    try lab.apply(topology)
+                    try body(lab)
+                }
             }
         }
     }

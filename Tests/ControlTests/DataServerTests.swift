@@ -10,9 +10,10 @@ import Testing
     "The data socket", .serialized, .enabled(if: canMakeNamespaces, "\(namespacesNeeded)"))
 struct DataServerTests {
     private func withServer(
-        _ body: (String, DataServer) throws -> Void
-    ) throws {
-        try ControllerLab.with("networks: {a: {}}\nports: {p: {network: a, tap: {}}}\n") { lab in
+        _ body: @escaping @Sendable (String, DataServer) throws -> Void
+    ) async throws {
+        try await ControllerLab.with("networks: {a: {}}\nports: {p: {network: a, tap: {}}}\n") {
+            lab in
             var log = Logger(label: "test")
             log.logLevel = .critical
             let path = lab.folder.path("d")
@@ -25,7 +26,8 @@ struct DataServerTests {
 
     private func reply(_ text: String, at path: String) throws -> DataReply? {
         let socket = try SeqpacketSocket.connect(to: path)
-        try socket.send(Array(text.utf8))
+        // One that is refused may find the other end closed, and the refusal to read.
+        _ = try? socket.send(Array(text.utf8))
         guard case .message(let message) = try socket.receive() else { return nil }
         return try DataReply(json: message.bytes)
     }
@@ -54,8 +56,8 @@ struct DataServerTests {
             (#"{"request":"frobnicate"}"#, false),  // of a newer client, perhaps
             ("\u{1}\u{2}", false),  // no JSON
         ])
-    func garbage(text: String, isAccepted: Bool) throws {
-        try withServer { path, _ in
+    func garbage(text: String, isAccepted: Bool) async throws {
+        try await withServer { path, _ in
             let first = try reply(text, at: path)
             #expect(first?.ok == isAccepted)
             let second = try reply(#"{"request":"namespace","name":"none"}"#, at: path)
@@ -64,8 +66,8 @@ struct DataServerTests {
     }
 
     @Test("silent clients use up no more than their share, and do not delay the end")
-    func silentClients() throws {
-        try withServer { path, server in
+    func silentClients() async throws {
+        try await withServer { path, server in
             let silent = try (0..<64).map { _ in try SeqpacketSocket.connect(to: path) }
             let isRefused = try soon {
                 try reply(#"{"request":"namespace","name":"none"}"#, at: path)?
@@ -80,8 +82,8 @@ struct DataServerTests {
     }
 
     @Test("a capture whose reader has stopped does not delay the end")
-    func stoppedReader() throws {
-        try withServer { path, server in
+    func stoppedReader() async throws {
+        try await withServer { path, server in
             let socket = try SeqpacketSocket.connect(to: path)
             try socket.send(
                 try DataRequest.capture(

@@ -51,8 +51,8 @@ struct TransactionTests {
                 "2001:db8::1"
             ),
         ])
-    func undo(last: String, expected: String) throws {
-        try ControllerLab.with(Self.base) { lab in
+    func undo(last: String, expected: String) async throws {
+        try await ControllerLab.with(Self.base) { lab in
             let n1 = try #require(try NetworkNamespace.open(named: "n1", in: lab.namespaces))
             try n1.run {
                 try NetlinkSocket().createVeth(VethEnd("taken"), peer: VethEnd("peer"))
@@ -89,9 +89,9 @@ struct TransactionTests {
     }
 
     @Test("takes away nothing with an address that goes: the kernel drops its whole subnet")
-    func addresses() throws {
+    func addresses() async throws {
         let one = "networks: {a: {}}\nports:\n  p: {network: a, tap: {address: [ADDRESSES]}}\n"
-        try ControllerLab.with(one.replacing("ADDRESSES", with: "10.0.0.1/24")) { lab in
+        try await ControllerLab.with(one.replacing("ADDRESSES", with: "10.0.0.1/24")) { lab in
             let index = try #require(try NetlinkSocket().link(.name("p"))).index
             for wanted in ["10.0.0.9/24", "10.0.0.9/24, 10.0.0.1/24", "10.0.0.1/24"] {
                 try lab.apply(one.replacing("ADDRESSES", with: wanted))
@@ -104,8 +104,8 @@ struct TransactionTests {
     }
 
     @Test("gives a network its VLAN ID, a port its trunk and another port its device at once")
-    func trunkOfNewVLAN() throws {
-        try ControllerLab.with(
+    func trunkOfNewVLAN() async throws {
+        try await ControllerLab.with(
             """
             networks: {a: {}}
             ports:
@@ -126,8 +126,9 @@ struct TransactionTests {
     }
 
     @Test("a link event that comes during a change is not lost")
-    func eventDuringChange() throws {
-        try ControllerLab.with("networks: {a: {}}\nports: {p: {network: a, tap: {}}}\n") { lab in
+    func eventDuringChange() async throws {
+        try await ControllerLab.with("networks: {a: {}}\nports: {p: {network: a, tap: {}}}\n") {
+            lab in
             let controller = lab.controller
             let index = try #require(try NetlinkSocket().link(.name("p"))).index
             try controller.changing { _ in
@@ -144,8 +145,8 @@ struct TransactionTests {
     }
 
     @Test("is refused once the switch has stopped, and makes nothing")
-    func afterStop() throws {
-        try ControllerLab.with("") { lab in
+    func afterStop() async throws {
+        try await ControllerLab.with("") { lab in
             lab.controller.stop()
             #expect(throws: ServiceError.self) { try lab.apply(Self.base) }
             #expect(throws: ServiceError.self) { try lab.controller.flushFDB(FDBFlushRequest()) }
@@ -155,7 +156,7 @@ struct TransactionTests {
     }
 
     @Test("a port and a network that get the number of gone ones begin to count at zero")
-    func counters() throws {
+    func counters() async throws {
         let topology = """
             networks: {NETWORK: {}}
             ports:
@@ -165,7 +166,7 @@ struct TransactionTests {
         func named(_ port: String, _ network: String) -> String {
             topology.replacing("NAME", with: port).replacing("NETWORK", with: network)
         }
-        try ControllerLab.with(named("old", "red")) { lab in
+        try await ControllerLab.with(named("old", "red")) { lab in
             let n1 = try #require(try NetworkNamespace.open(named: "n1", in: lab.namespaces))
             let ping = try ChildProcess.run(
                 ["ping", "-c", "1", "-w", "2", "10.0.0.2"], in: n1.descriptor,
@@ -193,8 +194,8 @@ struct TransactionTests {
     }
 
     @Test("a port attached by hand brings its namespace and takes it along")
-    func attachByHand() throws {
-        try ControllerLab.with("networks: {a: {}}\nports: {}\n") { lab in
+    func attachByHand() async throws {
+        try await ControllerLab.with("networks: {a: {}}\nports: {}\n") { lab in
             let before = try lab.kernel()
             let request = PortAttachRequest(
                 name: "x", definition: ["network": "a", "tap": ["namespace": "nx"]])

@@ -206,6 +206,11 @@ extension Controller {
     private func takeBack(_ port: LivePort) {
         guard let device = port.device else { return }
         do {
+            // An event may tell of a device that is gone again, which to open would be to make.
+            let isThere = try provisioning.inside(device.namespace) {
+                try NetlinkSocket().link(.name(device.name)) != nil
+            }
+            guard isThere else { return }
             let mtu = model.withLock { $0.topology(includesAttached: true) }
                 .deviceMTU(of: port.spec)
             let again = try provisioning.attach(
