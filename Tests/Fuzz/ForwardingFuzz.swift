@@ -89,7 +89,7 @@ private final class FuzzLab {
         command(.flush(FDB.FlushPattern(includesStatic: true)))
         let fdb = fabric.fdb
         precondition(fdb.learnedCount == 0 && fdb.staticCount == 0)
-        for number in 0..<FuzzLab.portCapacity { fdb.setLimit(.max, port: UInt16(number)) }
+        for number in 0..<FuzzLab.portCapacity { _ = fdb.setLimit(.max, port: UInt16(number)) }
         fdb.setLimit(512)
         fdb.setAgeing(ticks: FDB.defaultAgeingTicks)
         fdb.state.pointee.sweepCursor = 0
