@@ -72,14 +72,17 @@ struct Finding {
     var json: String {
         func perFrame(_ value: UInt64) -> String { hundredths(value, per: frames) }
         func perBurst(_ value: UInt64) -> String { hundredths(value, per: bursts) }
+        // Only a run of equal slices has a best one.
+        let best =
+            window.bestNanosecondsPerHundredFrames == 0
+            ? ""
+            : ",\"bestNanosecondsPerFrame\":\(hundredths(window.bestNanosecondsPerHundredFrames, per: 100))"
         return "{\"mode\":\"\(mode)\",\"frames\":\(frames),\"bursts\":\(bursts),"
             + "\"allocations\":\(window.allocations),"
             + "\"retainsPerBurst\":\(perBurst(window.retains)),"
             + "\"releasesPerBurst\":\(perBurst(window.releases)),"
             + "\"pageFaults\":\(window.pageFaults),"
-            + "\"nanosecondsPerFrame\":\(perFrame(window.nanoseconds)),"
-            + "\"bestNanosecondsPerFrame\":"
-            + "\(hundredths(window.bestNanosecondsPerHundredFrames, per: 100)),"
+            + "\"nanosecondsPerFrame\":\(perFrame(window.nanoseconds))\(best),"
             + "\"passes\":\(passes)}"
     }
 
