@@ -75,7 +75,8 @@ let package = Package(
             path: "Tests/Gate", exclude: ["run.sh"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
-        .testTarget(name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
+        .testTarget(
+            name: "PortsTests", dependencies: ["Ports", "Dataplane", "CLinux", "TestSupport"]),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "CLinux", "TestSupport"]),
         .testTarget(name: "TopologyTests", dependencies: ["Topology", "TestSupport"]),
         .testTarget(
@@ -88,6 +89,12 @@ let package = Package(
             name: "ControlTests",
             dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
         .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),
+        .testTarget(
+            name: "ReadmeTests",
+            dependencies: [
+                "heddle", "Topology", "Dataplane", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

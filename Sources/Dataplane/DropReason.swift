@@ -95,7 +95,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
         switch self {
         case .none: ""
         case .runt, .invalidSource, .truncatedRead:
-            "look at what the sender emits: 'heddle capture PORT -w -'"
+            "look at what the sender emits: 'heddle capture PORT -w FILE'"
         case .reservedAddress:
             "none needed: STP, LLDP and LACP end at the switch; turn them off at the sender to "
                 + "silence this"
@@ -105,7 +105,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
         case .tagOnAccess:
             "make the port a trunk ('trunk: [NETWORK, …]'), or send untagged frames"
         case .sourcePinned:
-            "if the host really moved, delete its entry: 'heddle fdb delete MAC --network NETWORK'"
+            "if the host really moved, delete its entry: 'heddle fdb delete NETWORK MAC'"
         case .oversize: "raise the network's 'mtu:', or lower the MTU at the sender"
         case .invalidOffload: "update the guest's network driver, or turn its offloads off"
         case .hairpin:

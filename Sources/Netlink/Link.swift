@@ -21,6 +21,9 @@ package struct Link: Equatable, Sendable {
     package var controller: Int32?
     /// The other end of a veth, or the device under a VLAN: an index, possibly of another namespace.
     package var lower: Int32?
+    /// Frames that the device was to transmit and dropped; of a TAP, those that found its queue full
+    /// because nobody read fast enough.
+    package var transmitDropped: UInt64 = 0
 
     /// Reads an RTM_NEWLINK or RTM_DELLINK message; nil when it is another kind of message.
     init?(_ message: NetlinkMessage) {
@@ -40,6 +43,10 @@ package struct Link: Equatable, Sendable {
             case IFLA_GROUP: group = attribute.uint32 ?? 0
             case IFLA_MASTER: controller = attribute.uint32.map(Int32.init(bitPattern:))
             case IFLA_LINK: lower = attribute.uint32.map(Int32.init(bitPattern:))
+            case IFLA_STATS64
+            where attribute.payload.count >= MemoryLayout<rtnl_link_stats64>.size:
+                transmitDropped =
+                    attribute.payload.loadUnaligned(as: rtnl_link_stats64.self).tx_dropped
             case IFLA_ADDRESS where attribute.payload.count == 6:
                 address = attribute.payload.baseAddress.map { MACAddress($0) }
             case IFLA_PROP_LIST:

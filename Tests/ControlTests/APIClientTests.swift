@@ -162,7 +162,7 @@ struct APIClientTests {
             Issue.record("no timeout: \(result)")
             return
         }
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(30))
     }
 
     @Test("never crashes or hangs on seeded noise after a good start")

@@ -139,7 +139,7 @@ enum Sample {
             entries: 1, capacity: 2, learned: 3, moved: 4, aged: 5, evicted: 6, refused: 7),
         workers: [
             WorkerStats(
-                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3, freeSlots: 4, slots: 5)
+                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3)
         ],
         ports: [PortStats(name: "web-1", state: .up, counters: counters)])
 }

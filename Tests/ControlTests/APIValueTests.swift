@@ -58,7 +58,7 @@ struct APIValueTests {
         ),
         (
             Sample.stats,
-            #"{"fdb":{"aged":5,"capacity":2,"entries":1,"evicted":6,"learned":3,"moved":4,"refused":7},"generation":7,"ports":[{"counters":COUNTERS,"name":"web-1","state":"up"}],"totals":COUNTERS,"uptime_seconds":1.5,"workers":[{"bursts":1,"frames":2,"free_slots":4,"generation":7,"number":0,"sleeps":3,"slots":5}]}"#
+            #"{"fdb":{"aged":5,"capacity":2,"entries":1,"evicted":6,"learned":3,"moved":4,"refused":7},"generation":7,"ports":[{"counters":COUNTERS,"name":"web-1","state":"up"}],"totals":COUNTERS,"uptime_seconds":1.5,"workers":[{"bursts":1,"frames":2,"generation":7,"number":0,"sleeps":3}]}"#
         ),
         (Acknowledgement(message: "done"), #"{"message":"done"}"#),
         (ErrorResponse(error: "no", details: ["x"]), #"{"details":["x"],"error":"no"}"#),

@@ -88,7 +88,7 @@ struct SystemStateTests {
         defer { unlink(path) }
         var first: InstanceLock? = try InstanceLock(path: path)
         #expect(first?.path == path)
-        #expect(throws: InstanceLock.Failure.held(path: path, by: getpid())) {
+        #expect(throws: InstanceLock.Failure.held(path: path, by: getpid(), option: "--socket")) {
             try InstanceLock(path: path)
         }
         first = nil

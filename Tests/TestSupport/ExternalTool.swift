@@ -114,7 +114,7 @@ package struct ExternalTool: Sendable {
 
     /// A child inherits its thread's signal mask, and the threads that run tests block SIGTERM and
     /// SIGINT, which a program under test must be able to receive.
-    private static func withNoSignalBlocked(_ body: () throws -> Void) rethrows {
+    package static func withNoSignalBlocked(_ body: () throws -> Void) rethrows {
         var none = sigset_t()
         var before = sigset_t()
         sigemptyset(&none)

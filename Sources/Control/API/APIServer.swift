@@ -90,8 +90,10 @@ package final class APIServer: Sendable {
         }
         let isDone = DispatchSemaphore(value: 0)
         let task = state.withLock { $0.task }
+        // FlyingFox waits its whole time even when nothing is under way.
+        let timeout = handler.activity.isIdle ? 0.0 : 2.0
         Task.detached {
-            await server?.stop(timeout: 2)
+            await server?.stop(timeout: timeout)
             await task?.value
             isDone.signal()
         }
@@ -184,8 +186,19 @@ package enum APIServerError: Error, Equatable, CustomStringConvertible {
 /// Translates between FlyingFox and `APIDispatch`.
 private struct APIHandler: HTTPHandler {
     let dispatch: APIDispatch
+    let activity = Activity()
+
+    /// How many requests are being answered.
+    final class Activity: Sendable {
+        private let count = Atomic<Int>(0)
+        var isIdle: Bool { count.load(ordering: .acquiring) == 0 }
+        func begin() { count.add(1, ordering: .acquiringAndReleasing) }
+        func end() { count.subtract(1, ordering: .acquiringAndReleasing) }
+    }
 
     func handleRequest(_ request: HTTPRequest) async throws -> HTTPResponse {
+        activity.begin()
+        defer { activity.end() }
         let limit = APIServer.maximumBodyByteCount
         var body: [UInt8] = []
         var isTooLarge = (request.bodySequence.count ?? 0) > limit

@@ -105,8 +105,6 @@ enum Metrics {
             ("bursts_total", .counter, "Bursts handled.", { $0.bursts }),
             ("frames_total", .counter, "Frames handled.", { $0.frames }),
             ("sleeps_total", .counter, "Times the worker went to sleep.", { $0.sleeps }),
-            ("free_slots", .gauge, "Frame slots free.", { $0.freeSlots }),
-            ("slots", .gauge, "Frame slots in the pool.", { $0.slots }),
         ]
         for (name, kind, help, value) in families {
             page.family("heddle_worker_\(name)", kind, help)

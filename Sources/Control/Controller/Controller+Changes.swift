@@ -50,12 +50,12 @@ extension Controller {
         try changeOnePort(spec) { transaction in
             transaction.record(spec)
             self.save(transaction.state)
-            try transaction.attach(spec, origin: .attached)
+            try transaction.attachAlone(spec)
         }
     }
 
     func detach(_ spec: PortSpec) throws {
-        try changeOnePort(nil) { $0.detach(spec.name) }
+        try changeOnePort(nil) { $0.detachAlone(spec) }
     }
 
     private func changeOnePort(
@@ -69,7 +69,8 @@ extension Controller {
             do {
                 try change(&transaction)
             } catch {
-                throw transaction.rollback(after: spec.map { "port \($0.name)" } ?? "", error: "\(error)")
+                throw transaction.rollback(
+                    after: spec.map { "port \($0.name)" } ?? "", error: "\(error)")
             }
             try transaction.finish()
             state = transaction.state
@@ -101,18 +102,6 @@ extension Controller {
             }
         }
         return (model.observed, model)
-    }
-
-    /// Whether the state that this run began with records the device as ours.
-    ///
-    /// Called with the `changes` lock held, from within a transaction; the file is what counts.
-    func wasRecorded(_ spec: PortSpec, namespace: NetworkNamespace?) -> Bool {
-        guard let state = try? store.load() else { return false }
-        return state.devices.contains {
-            $0.port == spec.name && $0.device == spec.deviceName
-                && $0.mark == provisioning.mark(of: spec.name)
-                && $0.namespaceIdentity == namespace?.identity
-        }
     }
 
     /// Throws when the device is not there, is down, or has another MTU than it should.
@@ -147,7 +136,9 @@ extension Controller {
                 refresh(port)
             }
         case .removed(let index):
-            setCondition(.missingDevice) { $0.spec.namespace == namespace && $0.device?.index == index }
+            setCondition(.missingDevice) {
+                $0.spec.namespace == namespace && $0.device?.index == index
+            }
         case .changed(let link):
             let port = model.withLock { model in
                 model.ports.first {

@@ -2,6 +2,7 @@ import ControlAPI
 import Dataplane
 import Dispatch
 import Foundation
+import Netlink
 import Topology
 import Wire
 
@@ -9,7 +10,8 @@ import Wire
 extension Controller: SwitchService {
     package func version() -> VersionInfo {
         VersionInfo(
-            version: Heddle.version, apiVersion: "v1", instance: instance, pid: Int(getpid()),
+            version: HeddleVersion.current, apiVersion: HeddleVersion.api, instance: instance,
+            pid: Int(getpid()),
             sandbox: options.isSandbox, uptimeSeconds: uptime)
     }
 
@@ -23,7 +25,7 @@ extension Controller: SwitchService {
         let model = self.model.withLock { $0 }
         let topology = model.topology()
         return TopologyInfo(
-            name: model.documentName, text: topology.yaml, 
+            name: model.documentName, text: topology.yaml,
             topology: (try? JSONDecoder().decode(
                 JSONValue.self, from: Data(topology.json.utf8))) ?? .null)
     }
@@ -99,7 +101,8 @@ extension Controller: SwitchService {
             let model = self.model.withLock { $0 }
             guard model.port(named: request.name) == nil else {
                 throw ServiceError.conflict(
-                    "port '\(request.name)' exists; 'heddle port detach \(request.name)' removes it")
+                    "port '\(request.name)' exists; 'heddle port detach \(request.name)' removes it"
+                )
             }
             // The definition is JSON, which is YAML: it is decoded as a part of the topology that
             // it is to join, so that every rule of a file holds for it as well.
@@ -285,10 +288,9 @@ extension Controller: SwitchService {
                 "\(request.mac) is no unicast address: only the address of one host has a port"
             ])
         }
-        guard request.kind == .static else {
+        guard request.kind != .dynamic else {
             throw .badRequest([
-                "only static entries can be added by hand; for sticky ones set 'sticky: true' on "
-                    + "the port, and its addresses are learned"
+                "dynamic entries are learned, not added; add a static one, or a sticky one"
             ])
         }
         return try changes.withLock { state throws(ServiceError) in
@@ -305,20 +307,28 @@ extension Controller: SwitchService {
                 ])
             }
             let key = FDBKey(domain: domain, address: address)
-            guard fdbCommand(.addStatic(key, port: number)) == 1 else {
-                throw .conflict("the FDB is full: raise 'switch: {fdb-limit: N}' or flush it")
+            let isStatic = request.kind == .static
+            guard
+                fdbCommand(isStatic ? .addStatic(key, port: number) : .addSticky(key, port: number))
+                    == 1
+            else {
+                throw .conflict(
+                    isStatic
+                        ? "the FDB is full: raise 'switch: {fdb-limit: N}' or flush it"
+                        : "\(address) is pinned to another port: delete that entry first")
             }
             self.model.withLock { model in
                 model.staticEntries.removeAll {
                     $0.network == request.network && $0.address == address
                 }
+                guard isStatic else { return }
                 model.staticEntries.append(
                     StaticEntry(network: request.network, address: address, port: request.port))
             }
             return FDBEntryInfo(
                 network: request.network,
                 vlan: Int(model.network(named: request.network)?.vlan?.rawValue ?? 0),
-                mac: "\(address)", port: request.port, kind: .static)
+                mac: "\(address)", port: request.port, kind: request.kind)
         }
     }
 
@@ -391,8 +401,40 @@ extension Controller: SwitchService {
                         sentence: reason.sentence, remedy: reason.remedy))
             }
         }
+        rows += droppedByKernel(model)
         rows.sort { ($1.count, $0.port, $0.reason) < ($0.count, $1.port, $1.reason) }
         return DropList(drops: rows)
+    }
+
+    /// What never reached the switch: frames that a TAP's own queue had no room for. The kernel
+    /// counts them, nobody else would tell.
+    private func droppedByKernel(_ model: SwitchModel) -> [DropInfo] {
+        var rows: [DropInfo] = []
+        let housed = Dictionary(grouping: model.ports.filter { $0.device != nil }) {
+            $0.spec.namespace
+        }
+        for ports in housed.values {
+            let links = try? provisioning.inside(ports[0].device?.namespace) {
+                let socket = try NetlinkSocket()
+                return try ports.map { port in
+                    try port.device.flatMap { try socket.link(.index($0.index)) }
+                }
+            }
+            for (port, link) in zip(ports, links ?? []) {
+                guard let link, link.transmitDropped > 0 else { continue }
+                var network: String?
+                if case .access(let name) = port.spec.membership { network = name }
+                rows.append(
+                    DropInfo(
+                        port: port.spec.name, network: network, reason: "device-queue-full",
+                        count: link.transmitDropped,
+                        sentence: "the kernel's queue of the port's device was full: its sender is "
+                            + "faster than the switch",
+                        remedy: "pace the sender, or lengthen the queue for bursts: "
+                            + "ip link set \(link.name) txqueuelen 5000"))
+            }
+        }
+        return rows
     }
 
     package func stats() -> StatsInfo {

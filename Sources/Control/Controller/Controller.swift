@@ -12,16 +12,16 @@ import Topology
 /// held for copies only, so that a listing never waits for an apply.
 package final class Controller: Sendable {
     package struct Options: Sendable {
-        package var stateDirectory: String
+        package var store: StateStore
         package var namespaceDirectory: String
         package var workers: Int
         package var isSandbox: Bool
 
         package init(
-            stateDirectory: String, namespaceDirectory: String, workers: Int = 1,
+            store: StateStore, namespaceDirectory: String, workers: Int = 1,
             isSandbox: Bool = false
         ) {
-            self.stateDirectory = stateDirectory
+            self.store = store
             self.namespaceDirectory = namespaceDirectory
             self.workers = workers
             self.isSandbox = isSandbox
@@ -46,7 +46,7 @@ package final class Controller: Sendable {
     package init(options: Options, log: Logger) throws {
         self.options = options
         self.log = log
-        store = try StateStore(directory: options.stateDirectory)
+        store = options.store
         let state = try store.load()
         try store.save(state)
         instance = state.instance
@@ -77,6 +77,13 @@ package final class Controller: Sendable {
         }
     }
 
+    /// Ends the threads and leaves everything else as it is: after a start that failed, what an
+    /// earlier run left is for the next attempt.
+    package func abandon() {
+        watcher.stop()
+        for thread in threads { thread.stop() }
+    }
+
     /// Detaches everything, removes exactly what Heddle made and stops the workers.
     ///
     /// The stored topology stays, for the next start.
@@ -97,8 +104,7 @@ package final class Controller: Sendable {
                     log.warning("port '\(port.spec.name)': its device stays behind: \(error)")
                 }
             }
-            let names = ports.compactMap { $0.device?.isOurs == true ? $0.spec.name : nil }
-            state.devices.removeAll { names.contains($0.port) }
+            state.devices.removeAll { record in ports.contains { record.isOf($0) } }
             removeLeftovers(&state)
             let namespaces = model.withLock { model in
                 let namespaces = model.namespaces
@@ -128,15 +134,16 @@ package final class Controller: Sendable {
 
     /// Removes recorded devices that no port has: of a crashed run under another topology.
     func removeLeftovers(_ state: inout InstanceState) {
-        let used = model.withLock { Set($0.ports.map(\.spec.name)) }
-        for record in state.devices where !used.contains(record.port) {
+        let ports = model.withLock { $0.ports.filter(\.ownsDevice) }
+        let leftovers = state.devices.filter { record in !ports.contains { record.isOf($0) } }
+        for record in leftovers {
             do {
                 try removeLeftover(record)
             } catch {
                 log.warning("device '\(record.device)' of an earlier run stays behind: \(error)")
             }
         }
-        state.devices.removeAll { !used.contains($0.port) }
+        state.devices.removeAll { leftovers.contains($0) }
         let usedNamespaces = model.withLock { Set($0.ports.compactMap(\.spec.namespace)) }
         for record in state.namespaces where !usedNamespaces.contains(record.name) {
             model.withLock { _ = $0.namespaces.removeValue(forKey: record.name) }
@@ -144,7 +151,7 @@ package final class Controller: Sendable {
         }
     }
 
-    private func removeLeftover(_ record: InstanceState.DeviceRecord) throws {
+    func removeLeftover(_ record: InstanceState.DeviceRecord) throws {
         guard let name = record.namespace else {
             try TAPProvisioner.remove(name: record.device, mark: record.mark)
             return

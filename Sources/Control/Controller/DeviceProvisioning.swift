@@ -67,32 +67,32 @@ struct DeviceProvisioning: Sendable {
             guard let interface = interface(for: spec, mtu: mtu) else {
                 preconditionFailure("a TAP port has a device name")
             }
-            let (device, isOurs) = try open(
+            let (device, isOurs, wasAdopted) = try open(
                 interface, port: spec.name, namespace: namespace, recorded: recorded)
             return LivePort(
                 spec: spec, number: number, origin: origin,
                 attachment: TAPPort(device: device),
                 device: LivePort.Device(
                     name: interface.name, index: device.index, namespace: namespace,
-                    isOurs: isOurs, mark: interface.mark))
+                    isOurs: isOurs, wasAdopted: wasAdopted, mark: interface.mark))
         }
     }
 
     private func open(
         _ interface: TAPInterface, port: String, namespace: NetworkNamespace?, recorded: Bool
-    ) throws -> (device: TAPDevice, isOurs: Bool) {
+    ) throws -> (device: TAPDevice, isOurs: Bool, wasAdopted: Bool) {
         let existing = try inside(namespace) {
             try NetlinkSocket().link(.name(interface.name))
         }
         guard let existing else {
-            return (
-                try TAPProvisioner.provision(interface, .create, in: namespace?.descriptor), true
-            )
+            let made = try TAPProvisioner.provision(
+                interface, .create, in: namespace?.descriptor)
+            return (made, true, false)
         }
         if existing.alternativeNames.contains(interface.mark), recorded {
-            return (
-                try TAPProvisioner.provision(interface, .adopt, in: namespace?.descriptor), true
-            )
+            let adopted = try TAPProvisioner.provision(
+                interface, .adopt, in: namespace?.descriptor)
+            return (adopted, true, true)
         }
         if let other = existing.alternativeNames.first(where: { $0.hasPrefix("heddle-") }) {
             throw Failure.otherInstance(port: port, device: interface.name, mark: other)
@@ -112,7 +112,7 @@ struct DeviceProvisioning: Sendable {
             try socket.setUp(device.index, true)
             return device
         }
-        return (device, false)
+        return (device, false, false)
     }
 
     /// Brings a port's device from one declaration to another; the device stays.

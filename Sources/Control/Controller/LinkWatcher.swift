@@ -95,7 +95,8 @@ final class LinkWatcher: @unchecked Sendable {
                         Source(namespace: name, identity: namespace?.identity, events: events))
                 } catch {
                     log.warning(
-                        "cannot follow devices\(name.map { " in namespace '\($0)'" } ?? ""): \(error)")
+                        "cannot follow devices\(name.map { " in namespace '\($0)'" } ?? ""): \(error)"
+                    )
                 }
             }
         }

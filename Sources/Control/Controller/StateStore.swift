@@ -30,6 +30,11 @@ struct InstanceState: Codable, Equatable {
         /// Nil for the switch's own namespace.
         var namespace: String?
         var namespaceIdentity: NetworkNamespace.Identity?
+
+        /// Whether this is the device of `port`.
+        func isOf(_ port: LivePort) -> Bool {
+            port.device?.name == device && port.spec.namespace == namespace
+        }
     }
 }
 
@@ -37,17 +42,17 @@ struct InstanceState: Codable, Equatable {
 ///
 /// An unknown version is refused and left alone. Writing is: write beside, fsync, rename, fsync the
 /// directory.
-struct StateStore: Sendable {
+package struct StateStore: Sendable {
     let directory: String
     private var path: String { directory + "/state.json" }
 
-    enum Failure: Error, CustomStringConvertible {
+    package enum Failure: Error, CustomStringConvertible {
         case directory(String, Int32)
         case unreadable(String, reason: String)
         case unknownVersion(String, Int)
         case unwritable(String, Int32)
 
-        var description: String {
+        package var description: String {
             switch self {
             case .directory(let path, let code):
                 "cannot make the state directory '\(path)': \(String(cString: strerror(code))); "
@@ -66,7 +71,7 @@ struct StateStore: Sendable {
     }
 
     /// Makes the directory if there is none.
-    init(directory: String) throws(Failure) {
+    package init(directory: String) throws(Failure) {
         self.directory = directory
         do {
             try FileManager.default.createDirectory(

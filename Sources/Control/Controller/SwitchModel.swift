@@ -120,6 +120,9 @@ struct LivePort: Sendable {
     var device: Device?
     var condition: ObservedPort.Condition = .up
 
+    /// Whether the port has a device that Heddle made.
+    var ownsDevice: Bool { device?.isOurs == true }
+
     struct Device: Sendable {
         var name: String
         var index: Int32
@@ -127,6 +130,8 @@ struct LivePort: Sendable {
         var namespace: NetworkNamespace?
         /// Whether Heddle made it; otherwise it was there, is used, and stays.
         var isOurs: Bool
+        /// Whether it is ours from an earlier run.
+        var wasAdopted: Bool
         /// The alternative name that marks it as ours.
         var mark: String
     }

@@ -26,6 +26,8 @@ struct Transaction {
     private let before: SwitchModel
     private(set) var model: SwitchModel
     private(set) var state: InstanceState
+    /// What was on record before this apply began: of an earlier run, after a crash.
+    private let recordedBefore: [InstanceState.DeviceRecord]
     /// All networks and ports as they are to be; MTUs come from here.
     private let target: Topology
     private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
@@ -42,6 +44,7 @@ struct Transaction {
         before = model
         self.model = model
         self.state = state
+        recordedBefore = state.devices
         self.target = target
     }
 
@@ -92,27 +95,49 @@ struct Transaction {
     private mutating func createNamespace(_ name: String) throws {
         let directory = controller.options.namespaceDirectory
         let namespace = try NetworkNamespace.create(named: name, in: directory)
-        undos.append((
-            "namespace '\(name)'",
-            { _ in
-                try NetworkNamespace.remove(
-                    named: name, in: directory, expecting: namespace.identity)
-            }
-        ))
+        undos.append(
+            (
+                "namespace '\(name)'",
+                { _ in
+                    try NetworkNamespace.remove(
+                        named: name, in: directory, expecting: namespace.identity)
+                }
+            ))
         state.namespaces.append(
             InstanceState.NamespaceRecord(name: name, identity: namespace.identity))
         model.namespaces[name] = LiveNamespace(namespace: namespace, isOurs: true)
         recordIdentity(of: namespace, named: name)
     }
 
-    /// Attaches a port; also what `port attach` does.
-    mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
+    private mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
         try freeDeviceName(of: spec)
         let port = try open(spec, number: number(for: spec.name), origin: origin)
         model.ports.append(port)
         touched.append(spec.name)
+        registerUndo(of: port)
+    }
+
+    /// The way back from a port that was opened: a device that was made goes, an adopted one stays
+    /// for the next attempt.
+    private mutating func registerUndo(of port: LivePort) {
+        guard port.device?.wasAdopted == false else { return }
         let provisioning = controller.provisioning
-        undos.append(("port '\(spec.name)'", { _ in try provisioning.remove(port) }))
+        undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
+    }
+
+    /// Attaches a port outside of a plan, which would have made its namespace before.
+    mutating func attachAlone(_ spec: PortSpec) throws {
+        if let name = spec.namespace, model.namespaces[name] == nil { try createNamespace(name) }
+        try attach(spec, origin: .attached)
+    }
+
+    /// Detaches a port outside of a plan, which would remove a namespace that nobody uses any more.
+    mutating func detachAlone(_ spec: PortSpec) {
+        detach(spec.name)
+        guard let name = spec.namespace, model.namespaces[name]?.isOurs == true,
+            !model.ports.contains(where: { $0.spec.namespace == name })
+        else { return }
+        retiringNamespaces.append(name)
     }
 
     private mutating func repair(_ spec: PortSpec) throws {
@@ -123,8 +148,7 @@ struct Transaction {
         let port = try open(spec, number: old.number, origin: old.origin)
         model.ports[place] = port
         touched.append(spec.name)
-        let provisioning = controller.provisioning
-        undos.append(("port '\(spec.name)'", { _ in try provisioning.remove(port) }))
+        registerUndo(of: port)
     }
 
     private func open(
@@ -138,8 +162,18 @@ struct Transaction {
             }
             return live.namespace
         }
-        let recorded = before.ports.contains { $0.spec.name == spec.name && $0.device != nil }
-            || controller.wasRecorded(spec, namespace: namespace)
+        let recorded = recordedBefore.contains {
+            $0.port == spec.name && $0.device == spec.deviceName
+                && $0.mark == controller.provisioning.mark(of: spec.name)
+                && $0.namespaceIdentity == namespace?.identity
+        }
+        // Left over from a crash under another declaration: it still bears this port's mark.
+        for record in recordedBefore
+        where record.port == spec.name && !before.ports.contains(where: { record.isOf($0) })
+            && (record.device != spec.deviceName || record.namespace != spec.namespace)
+        {
+            try controller.removeLeftover(record)
+        }
         return try controller.provisioning.attach(
             spec, number: number, origin: origin, mtu: target.deviceMTU(of: spec),
             namespace: namespace, recorded: recorded)
@@ -179,19 +213,22 @@ struct Transaction {
     private mutating func reconfigure(_ port: LivePort, from: PortSpec, to: PortSpec) throws {
         let provisioning = controller.provisioning
         let oldMTU = before.topology(includesAttached: true).deviceMTU(of: from)
-        undos.append((
-            "port '\(to.name)'",
-            { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
-        ))
+        undos.append(
+            (
+                "port '\(to.name)'",
+                { _ in try provisioning.reconfigure(port, from: to, to: from, mtu: oldMTU) }
+            ))
         try provisioning.reconfigure(port, from: from, to: to, mtu: target.deviceMTU(of: to))
     }
 
-    /// Removes a retiring device at once when `spec` is to have its name.
+    /// Removes a retiring device at once when `spec` is to have its name or its mark.
     private mutating func freeDeviceName(of spec: PortSpec) throws {
         guard
             let place = retiring.firstIndex(where: {
-                $0.device != nil && $0.spec.deviceName == spec.deviceName
-                    && $0.spec.namespace == spec.namespace
+                $0.device != nil
+                    && ($0.spec.name == spec.name
+                        || $0.spec.deviceName == spec.deviceName
+                            && $0.spec.namespace == spec.namespace)
             })
         else { return }
         let old = retiring.remove(at: place)
@@ -199,17 +236,18 @@ struct Transaction {
         try controller.provisioning.remove(old)
         let controller = controller
         let mtu = before.topology(includesAttached: true).deviceMTU(of: old.spec)
-        undos.append((
-            "port '\(old.spec.name)'",
-            { restored in
-                let again = try controller.provisioning.attach(
-                    old.spec, number: old.number, origin: old.origin, mtu: mtu,
-                    namespace: old.device?.namespace, recorded: true)
-                guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
-                else { return }
-                restored.ports[place] = again
-            }
-        ))
+        undos.append(
+            (
+                "port '\(old.spec.name)'",
+                { restored in
+                    let again = try controller.provisioning.attach(
+                        old.spec, number: old.number, origin: old.origin, mtu: mtu,
+                        namespace: old.device?.namespace, recorded: true)
+                    guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
+                    else { return }
+                    restored.ports[place] = again
+                }
+            ))
     }
 
     // MARK: Numbers and records
@@ -249,7 +287,7 @@ struct Transaction {
     /// Records that a device of this name and mark will be ours.
     mutating func record(_ spec: PortSpec) {
         guard let device = spec.deviceName else { return }
-        state.devices.removeAll { $0.port == spec.name }
+        state.devices.removeAll { $0.device == device && $0.namespace == spec.namespace }
         state.devices.append(
             InstanceState.DeviceRecord(
                 port: spec.name, device: device, mark: controller.provisioning.mark(of: spec.name),
@@ -289,7 +327,8 @@ struct Transaction {
     private func verify() throws {
         for name in Set(touched) {
             guard let port = model.port(named: name), let device = port.device else { continue }
-            try controller.verify(device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
+            try controller.verify(
+                device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil)
         }
     }
 
@@ -331,10 +370,13 @@ struct Transaction {
             }
         }
         let names = Set(model.ports.map(\.spec.name))
-        let owned = Set(model.ports.filter { $0.device?.isOurs == true }.map(\.spec.name))
-        state.devices.removeAll { !owned.contains($0.port) && names.contains($0.port) }
-        let retired = Set(retiring.map(\.spec.name))
-        state.devices.removeAll { retired.contains($0.port) && !names.contains($0.port) }
+        // Gone with this apply, or there before Heddle came. What is left over from an earlier run
+        // stays on record until it is removed.
+        for port in retiring + model.ports.filter({ $0.device?.isOurs == false }) {
+            state.devices.removeAll { record in
+                record.isOf(port) && !model.ports.contains { record.isOf($0) && $0.ownsDevice }
+            }
+        }
         state.portNumbers = state.portNumbers.filter { names.contains($0.key) }
         for port in model.ports { state.portNumbers[port.spec.name] = port.number }
         controller.model.withLock { $0 = model }

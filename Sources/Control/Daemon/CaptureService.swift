@@ -66,7 +66,7 @@ struct CaptureService {
             configuration: CaptureSession.Configuration(
                 filter: filter, snapLength: UInt32(tap.snapLength),
                 maximumFrameCount: request.count > 0 ? UInt64(request.count) : nil),
-            section: PcapngSection(application: "heddle \(Heddle.version)"),
+            section: PcapngSection(application: "heddle \(HeddleVersion.current)"),
             points: ports.map(point),
             start: CaptureSession.Clock(
                 monotonicNanoseconds: WorkerThread.monotonicNanoseconds(),

@@ -30,6 +30,12 @@ package struct Daemon {
     }
 
     private init(_ options: RunOptions) {
+        var options = options
+        if options.socketPath == nil,
+            let path = ProcessInfo.processInfo.environment["HEDDLE_SOCKET"], !path.isEmpty
+        {
+            options.socketPath = path
+        }
         self.options = options
         paths = Daemon.paths(options)
     }
@@ -43,9 +49,8 @@ package struct Daemon {
                 socket: socket, state: options.stateDirectory ?? inner + "/state",
                 namespaces: inner + "/netns", privateDirectory: inner)
         }
-        let environment = ProcessInfo.processInfo.environment
         return Paths(
-            socket: options.socketPath ?? environment["HEDDLE_SOCKET"] ?? SocketPath.system,
+            socket: options.socketPath ?? SocketPath.system,
             state: options.stateDirectory ?? "/var/lib/heddle",
             namespaces: NetworkNamespace.defaultDirectory, privateDirectory: nil)
     }
@@ -66,18 +71,20 @@ package struct Daemon {
         Daemon.raiseDescriptorLimit()
 
         let log = logger()
+        let store = try StateStore(directory: paths.state)
+        // Two switches with one state would take each other's devices for left-overs.
+        let stateLock = try InstanceLock(path: paths.state + "/lock", option: "--state")
         let controller = try Controller(
             options: Controller.Options(
-                stateDirectory: paths.state, namespaceDirectory: paths.namespaces,
+                store: store, namespaceDirectory: paths.namespaces,
                 workers: options.workerCount, isSandbox: options.sandbox), log: log)
         do {
             try start(controller, file: file, log: log, signals: signals)
         } catch {
-            controller.stop()
             cleanUp()
             throw error
         }
-        withExtendedLifetime(lock) { cleanUp() }
+        withExtendedLifetime((lock, stateLock)) { cleanUp() }
     }
 
     private func start(
@@ -89,10 +96,25 @@ package struct Daemon {
             } else if let stored = try controller.storedTopology() {
                 try controller.apply(stored.topology, name: stored.name)
             }
-        } catch let failure as Transaction.Failure {
-            throw Failure(lines: failure.lines)
+        } catch {
+            controller.abandon()
+            if let failure = error as? Transaction.Failure { throw Failure(lines: failure.lines) }
+            throw error
         }
         controller.removeLeftovers()
+        do {
+            try serve(controller, log: log, signals: signals)
+        } catch {
+            controller.stop()
+            throw error
+        }
+        controller.stop()
+    }
+
+    /// Opens the sockets, says so, and waits for the end.
+    private func serve(
+        _ controller: Controller, log: Logger, signals: SignalDescriptor
+    ) throws {
         let server = APIServer(path: paths.socket, service: controller, logger: log)
         try server.start()
         let data = try DataServer(
@@ -104,7 +126,6 @@ package struct Daemon {
         Daemon.notify("STOPPING=1")
         server.stop()
         data.stop()
-        controller.stop()
     }
 
     /// SIGINT and SIGTERM end the switch; SIGHUP applies the file again.
@@ -154,8 +175,9 @@ package struct Daemon {
                     + "remove it, or choose another place with --socket PATH"
             ])
         }
-        guard paths.socket.utf8.count + DataRequest.pathSuffix.utf8.count
-            <= SocketPath.maximumByteCount
+        guard
+            paths.socket.utf8.count + DataRequest.pathSuffix.utf8.count
+                <= SocketPath.maximumByteCount
         else {
             throw Failure(lines: [
                 "the socket path '\(paths.socket)' is too long: the kernel allows "
@@ -200,7 +222,9 @@ package struct Daemon {
         let ports = controller.ports().ports
         let networks = controller.networks().networks
         var lines = [
-            "heddle \(Heddle.version) is ready: \(networks.count) networks, \(ports.count) ports, "
+            "heddle \(HeddleVersion.current) is ready: "
+                + "\(networks.count) network\(networks.count == 1 ? "" : "s"), "
+                + "\(ports.count) port\(ports.count == 1 ? "" : "s"), "
                 + "control socket \(paths.socket)"
         ]
         if options.reports {
@@ -209,8 +233,11 @@ package struct Daemon {
                 lines += ["", "Who reaches whom, measured by ping (rows ping columns):", ""]
                 lines += reachability.lines.map { "  " + $0 }
             } else if ports.count > 1 {
-                lines += ["", "Who reaches whom was not measured: it needs the program 'ping' and "
-                    + "2 to 16 ports with a namespace and an address."]
+                lines += [
+                    "",
+                    "Who reaches whom was not measured: it needs the program 'ping' and "
+                        + "2 to 16 ports with a namespace and an address.",
+                ]
             }
             lines += [""] + suggestions(ports)
         }
@@ -244,9 +271,15 @@ package struct Daemon {
             let address = other.addresses.first.map { String($0.prefix { $0 != "/" }) } ?? ""
             lines.append("  \(prefix) exec \(namespace) -- ping -c 3 \(address)")
         }
-        lines.append("  \(prefix) port list")
+        lines.append("  \(prefix) fdb list")
         if let first = ports.first {
-            lines.append("  \(prefix) capture \(first.name) -w - | tshark -r -")
+            // What is typed must work as it stands, and not everybody has tshark.
+            let version = try? ChildProcess.run(["tshark", "-v"], timeout: .seconds(5))
+            let hasReader = version?.isSuccess == true
+            let capture = "\(prefix) capture \(first.name) --duration 10"
+            lines.append(
+                hasReader
+                    ? "  \(capture) | tshark -r -" : "  \(capture) -w \(first.name).pcapng")
         }
         lines += ["", "Ctrl-C ends the switch and removes what it made."]
         return lines

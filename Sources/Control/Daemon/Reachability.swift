@@ -13,8 +13,18 @@ package struct Reachability: Sendable {
     }
 
     package let endpoints: [Endpoint]
-    /// By row (from) and column (to); nil on the diagonal.
-    package let reaches: [[Bool?]]
+    /// What a ping can say of a pair.
+    package enum Answer: String, Sendable {
+        case yes
+        case no
+        /// The same host.
+        case own = "-"
+        /// Several hosts have the address, so that an answer does not tell whose it is.
+        case ambiguous = "?"
+    }
+
+    /// By row (from) and column (to).
+    package let answers: [[Answer]]
 
     /// Beyond this the square is neither quick to measure nor readable.
     private static let endpointLimit = 16
@@ -32,11 +42,20 @@ package struct Reachability: Sendable {
         guard endpoints.count >= 2, endpoints.count <= endpointLimit,
             (try? ChildProcess.run(["ping", "-V"], timeout: .seconds(5)))?.isSuccess == true
         else { return nil }
-        let pairs = endpoints.indices.flatMap { from in
-            endpoints.indices.compactMap { to in from == to ? nil : (from, to) }
+        var square = [[Answer]](
+            repeating: [Answer](repeating: .ambiguous, count: endpoints.count),
+            count: endpoints.count)
+        var pairs: [(from: Int, to: Int)] = []
+        for from in endpoints.indices {
+            for to in endpoints.indices {
+                if from == to {
+                    square[from][to] = .own
+                } else if endpoints.filter({ $0.address == endpoints[to].address }).count == 1 {
+                    pairs.append((from, to))
+                }
+            }
         }
-        let results = Mutex([[Bool?]](
-            repeating: [Bool?](repeating: nil, count: endpoints.count), count: endpoints.count))
+        let results = Mutex(square)
         let group = DispatchGroup()
         for (from, to) in pairs {
             group.enter()
@@ -44,12 +63,12 @@ package struct Reachability: Sendable {
                 let outcome = try? ChildProcess.run(
                     ["ping", "-n", "-q", "-c", "1", "-W", "1", endpoints[to].address],
                     in: endpoints[from].namespace.descriptor, timeout: .seconds(5))
-                results.withLock { $0[from][to] = outcome?.isSuccess ?? false }
+                results.withLock { $0[from][to] = outcome?.isSuccess == true ? .yes : .no }
                 group.leave()
             }.start()
         }
         group.wait()
-        return Reachability(endpoints: endpoints, reaches: results.withLock { $0 })
+        return Reachability(endpoints: endpoints, answers: results.withLock { $0 })
     }
 
     /// The square as lines of text: rows ping columns.
@@ -63,17 +82,17 @@ package struct Reachability: Sendable {
             padded("", width) + "  " + names.joined(separator: "  ")
         ]
         for (row, name) in names.enumerated() {
-            let cells = names.indices.map { column -> String in
-                let mark: String
-                switch reaches[row][column] {
-                case .some(true): mark = "yes"
-                case .some(false): mark = "no"
-                case .none: mark = "-"
-                }
-                return padded(mark, names[column].count)
+            let cells = names.indices.map { column in
+                padded(answers[row][column].rawValue, names[column].count)
             }
             lines.append(padded(name, width) + "  " + cells.joined(separator: "  "))
         }
-        return lines
+        if answers.contains(where: { $0.contains(.ambiguous) }) {
+            lines.append("")
+            lines.append("?: several hosts have this address, a ping cannot tell them apart")
+        }
+        return lines.map { line in
+            String(line.reversed().drop { $0 == " " }.reversed())
+        }
     }
 }

@@ -37,7 +37,7 @@ package struct FDBEntryInfo: APIValue {
             .init("port", .string, "Port that the address lives behind."),
             .init(
                 "kind", .enumeration(["dynamic", "static", "sticky"]),
-                "dynamic: learned, ages; static: set by hand; sticky: learned once, never moves."),
+                "dynamic: learned, ages; static: set by hand; sticky: ages, never moves."),
             .init(
                 "age_seconds", .number, optional: true,
                 "Seconds since the address was last seen; absent for static entries."),

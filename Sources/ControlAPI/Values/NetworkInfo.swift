@@ -34,7 +34,7 @@ package struct NetworkInfo: APIValue {
             .init("name", .string, "Name, unique in the switch."),
             .init(
                 "vlan", .integer,
-                "VLAN ID on trunks of this host; an internal one if none was declared."),
+                "VLAN ID on trunks; 0 when the network has none."),
             .init("mtu", .integer, "IP MTU in bytes."),
             .init("ports", .array(.string), "Ports that carry the network, sorted by name."),
             .init("fdb_entries", .integer, "Number of FDB entries."),

@@ -120,20 +120,16 @@ package struct WorkerStats: APIValue {
     package var bursts: UInt64
     package var frames: UInt64
     package var sleeps: UInt64
-    package var freeSlots: UInt64
-    package var slots: UInt64
 
     package init(
         number: Int, generation: UInt64 = 0, bursts: UInt64 = 0, frames: UInt64 = 0,
-        sleeps: UInt64 = 0, freeSlots: UInt64 = 0, slots: UInt64 = 0
+        sleeps: UInt64 = 0
     ) {
         self.number = number
         self.generation = generation
         self.bursts = bursts
         self.frames = frames
         self.sleeps = sleeps
-        self.freeSlots = freeSlots
-        self.slots = slots
     }
 
     package enum CodingKeys: String, CodingKey {
@@ -142,8 +138,6 @@ package struct WorkerStats: APIValue {
         case bursts
         case frames
         case sleeps
-        case freeSlots = "free_slots"
-        case slots
     }
 
     package static let schema = APISchema(
@@ -154,7 +148,5 @@ package struct WorkerStats: APIValue {
             .init("bursts", .integer, "Bursts handled."),
             .init("frames", .integer, "Frames handled."),
             .init("sleeps", .integer, "Times that the worker went to sleep for lack of work."),
-            .init("free_slots", .integer, "Frame slots free now."),
-            .init("slots", .integer, "Frame slots in its pool."),
         ])
 }

@@ -213,6 +213,10 @@ package struct Worker: ~Copyable {
         switch operation {
         case .addStatic(let key, let port):
             return fabric.fdb.addStatic(key, port: port, now: tick) ? 1 : 0
+        case .addSticky(let key, let port):
+            fabric.fdb.learn(key, port: port, sticky: true, now: tick)
+            let entry = fabric.fdb.lookup(key, now: tick, isOwner: true)
+            return entry?.port == port && entry?.kind == .sticky ? 1 : 0
         case .delete(let key):
             return fabric.fdb.delete(key) ? 1 : 0
         case .flush(let pattern):

@@ -31,6 +31,8 @@ struct LearnRequest: BitwiseCopyable {
 package struct FDBCommand: Sendable {
     package enum Operation: Sendable {
         case addStatic(FDBKey, port: UInt16)
+        /// Enters an address as if it had been heard on a sticky port just now.
+        case addSticky(FDBKey, port: UInt16)
         case delete(FDBKey)
         case flush(FDB.FlushPattern)
         case setPortLimit(UInt32, port: UInt16)

@@ -1,5 +1,5 @@
-import Capture
 import CLinux
+import Capture
 import Dataplane
 import Glibc
 

@@ -168,7 +168,9 @@ extension MappingKind {
             KeyKind(
                 "device", .deviceName,
                 "The device's name in the kernel; without it one derived from the port's name."),
-            KeyKind("mac", .mac, "The device's MAC address; the kernel chooses without it."),
+            KeyKind(
+                "mac", .mac,
+                "The device's MAC address; without it one derived from the switch and the port."),
             KeyKind(
                 "address", .list(.interfaceAddress, minimum: 0),
                 "The device's IP addresses with prefix lengths, such as 10.10.0.1/24."),

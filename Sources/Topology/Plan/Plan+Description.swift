@@ -177,7 +177,9 @@ extension Membership {
 extension Attachment {
     fileprivate var facts: String {
         switch self {
-        case .tap(let tap): tap.namespace.map { "tap in namespace \($0)" } ?? "tap"
+        case .tap(let tap):
+            "tap" + (tap.device.map { " \($0)" } ?? "")
+                + (tap.namespace.map { " in namespace \($0)" } ?? "")
         case .pcap(let pcap):
             "pcap"
                 + [pcap.read.map { " read \($0)" }, pcap.write.map { " write \($0)" }]

@@ -12,7 +12,8 @@ struct FDBAddCommand: ParsableCommand {
     @Argument(help: "Name of the network.") var network: String
     @Argument(help: "Unicast MAC address.") var mac: String
     @Argument(help: "Port that the address lives behind.") var port: String
-    @Flag(help: "Sticky: never moves, but goes when flushed.") var sticky = false
+    @Flag(help: "Sticky: never moves, but ages when unheard and goes when flushed.") var sticky =
+        false
     @OptionGroup var output: OutputOptions
     @OptionGroup var client: ClientOptions
 

@@ -20,13 +20,15 @@ struct NetworkListCommand: ParsableCommand {
 func networkTable(_ list: NetworkList) -> Table {
     var table = Table(
         .text("NETWORK"), .number("VLAN"), .number("MTU"), .number("PORTS"),
-        .number("FDB ENTRIES"), .number("RX FRAMES"), .number("TX FRAMES"), .number("DROPS"))
+        .number("FDB ENTRIES"), .number("FRAMES"), .number("BYTES"), .number("FLOODED"),
+        .number("DROPS"))
     for network in list.networks {
         let counters = network.counters
         table.append(
             Table.Cell(network.name), Table.Cell(network.vlan), Table.Cell(network.mtu),
             Table.Cell(network.ports.count), Table.Cell(network.fdbEntries),
-            Table.Cell(counters.receivedFrames), Table.Cell(counters.transmittedFrames),
+            Table.Cell(counters.receivedFrames), Table.Cell(counters.receivedBytes),
+            Table.Cell(counters.floodedFrames),
             Table.Cell(counters.ingressDroppedFrames &+ counters.egressDroppedFrames))
     }
     return table

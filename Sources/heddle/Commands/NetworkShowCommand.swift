@@ -21,7 +21,20 @@ struct NetworkShowCommand: ParsableCommand {
                 ("MTU", "\(network.mtu)"),
                 ("ports", network.ports.isEmpty ? "none" : network.ports.joined(separator: ", ")),
                 ("FDB entries", "\(network.fdbEntries)"),
-            ]) + trafficText(network.counters)
+                // Who transmitted and how is counted by port.
+                (
+                    "received",
+                    "\(counted(network.counters.receivedFrames, "frame")), "
+                        + counted(network.counters.receivedBytes, "byte")
+                ),
+                ("flooded", counted(network.counters.floodedFrames, "frame")),
+                (
+                    "dropped",
+                    counted(
+                        network.counters.ingressDroppedFrames
+                            &+ network.counters.egressDroppedFrames, "frame")
+                ),
+            ])
         }
     }
 }

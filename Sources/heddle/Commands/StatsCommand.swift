@@ -35,12 +35,11 @@ func statsText(_ stats: StatsInfo) -> String {
             )
         ])
     var workers = Table(
-        .number("WORKER"), .number("BURSTS"), .number("FRAMES"), .number("SLEEPS"),
-        .number("FREE SLOTS"), .number("SLOTS"))
+        .number("WORKER"), .number("BURSTS"), .number("FRAMES"), .number("SLEEPS"))
     for worker in stats.workers {
         workers.append(
             Table.Cell(worker.number), Table.Cell(worker.bursts), Table.Cell(worker.frames),
-            Table.Cell(worker.sleeps), Table.Cell(worker.freeSlots), Table.Cell(worker.slots))
+            Table.Cell(worker.sleeps))
     }
     var ports = Table(
         .text("PORT"), .text("STATE"), .number("RX FRAMES"), .number("RX BYTES"),
