@@ -73,6 +73,9 @@ let package = Package(
         .executableTarget(
             name: "heddle-gate", dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
             path: "Tests/Gate", exclude: ["run.sh"]),
+        .executableTarget(
+            name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
+            path: "Tests/TestPeer"),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
         .testTarget(
@@ -88,13 +91,15 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
-        .testTarget(name: "SwitchTests", dependencies: ["heddle", "ControlAPI", "TestSupport"]),
         .testTarget(
             name: "ReadmeTests",
             dependencies: [
                 "heddle", "Topology", "Dataplane", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .testTarget(
+            name: "SwitchTests",
+            dependencies: ["heddle", "ControlAPI", "TestPeer", "TestSupport", "Wire"]),
     ],
     swiftLanguageModes: [.v6]
 )

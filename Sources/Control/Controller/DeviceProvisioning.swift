@@ -122,17 +122,23 @@ struct DeviceProvisioning: Sendable {
         guard let device = port.device, let interface = interface(for: new, mtu: mtu),
             case .tap(let before) = old.attachment, case .tap(let after) = new.attachment
         else { return }
-        if device.isOurs {
-            _ = try TAPProvisioner.repair(interface, in: device.namespace?.descriptor)
-        }
-        let gone = Set(before.addresses).subtracting(after.addresses)
-        guard !gone.isEmpty else { return }
+        // What goes goes first: with the first address of a subnet the kernel removes the others
+        // of it (promote_secondaries is off by default), those just added among them.
         try inside(device.namespace) {
             let socket = try NetlinkSocket()
+            let gone = Set(before.addresses).subtracting(after.addresses)
             let present = Set(try socket.addresses(of: device.index))
             for address in gone.intersection(present) {
                 try socket.removeAddress(address, from: device.index)
             }
+            guard !device.isOurs else { return }
+            let left = Set(try socket.addresses(of: device.index))
+            for address in after.addresses where !left.contains(address) {
+                try socket.addAddress(address, to: device.index)
+            }
+        }
+        if device.isOurs {
+            _ = try TAPProvisioner.repair(interface, in: device.namespace?.descriptor)
         }
     }
 

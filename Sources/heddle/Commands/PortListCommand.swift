@@ -16,8 +16,17 @@ struct PortListCommand: ParsableCommand {
     @OptionGroup var client: ClientOptions
 
     func run() throws {
-        try output.show(try client.client.ports()) { portTable($0).rendered() }
+        try output.show(try client.client.ports()) { portListText($0) }
     }
+}
+
+/// The table, and below it why ports are down.
+func portListText(_ list: PortList) -> String {
+    var text = portTable(list).rendered()
+    for port in list.ports {
+        if let reason = port.reason { text += "\(printable(port.name)): \(printable(reason))\n" }
+    }
+    return text
 }
 
 func portTable(_ list: PortList) -> Table {
