@@ -10,7 +10,7 @@ export DEBIAN_FRONTEND := noninteractive
 FILE ?= topologies/quickstart.yaml
 FUZZ_RUNS ?= 1000000
 # What 'make test' runs after the tests: each is a command that fails when something is wrong.
-GATES :=
+GATES := Tests/Gate/run.sh Tests/Fuzz/smoke.sh
 
 packages := git pkg-config libmnl-dev libpcap-dev iproute2 iputils-ping
 test: packages += tshark curl

@@ -4,7 +4,7 @@
 #   Tests/Fuzz/run.sh [RUNS] [TARGET…]     RUNS per target, 1000000 if not given
 #   FUZZ_SANITIZE=fuzzer Tests/Fuzz/run.sh 100000000     faster, without AddressSanitizer
 #
-#   Tests/Fuzz/run.sh 20000                              what 'make test' runs: about a minute
+#   Tests/Fuzz/smoke.sh                                  what 'make test' runs: about a minute
 #
 # A new target is a name in `all`, a line in `sources`, one file here that exports
 # LLVMFuzzerTestOneInput and a folder of first inputs in Corpus/. All of its sources are compiled as

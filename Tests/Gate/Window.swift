@@ -76,7 +76,8 @@ struct Finding {
         let best =
             window.bestNanosecondsPerHundredFrames == 0
             ? ""
-            : ",\"bestNanosecondsPerFrame\":\(hundredths(window.bestNanosecondsPerHundredFrames, per: 100))"
+            : ",\"bestNanosecondsPerFrame\":"
+                + hundredths(window.bestNanosecondsPerHundredFrames, per: 100)
         return "{\"mode\":\"\(mode)\",\"frames\":\(frames),\"bursts\":\(bursts),"
             + "\"allocations\":\(window.allocations),"
             + "\"retainsPerBurst\":\(perBurst(window.retains)),"
