@@ -174,7 +174,7 @@ struct ClientCommandTests {
         #expect(unknown.status == 1)
         #expect(unknown.errors == "heddle: there is no namespace 'web-9'\n")
         let missing = try await heddle(["exec"] + socket + ["web-1", "--", "/nonexistent"])
-        #expect(missing.status == 1)
+        #expect(missing.status == 127)
         #expect(missing.errors.hasPrefix("heddle: "))
     }
 
