@@ -373,13 +373,7 @@ struct Transaction {
 
     private mutating func commit() {
         applyToFDB()
-        for port in retiring {
-            do {
-                try controller.provisioning.remove(port)
-            } catch {
-                controller.log.warning("port '\(port.spec.name)': its device stays: \(error)")
-            }
-        }
+        controller.removeDevices(of: retiring)
         for name in retiringNamespaces {
             if let live = model.namespaces.removeValue(forKey: name), live.isOurs {
                 controller.removeNamespace(name, expecting: live.namespace.identity, &state)
