@@ -190,14 +190,7 @@ package struct Daemon {
     private func enterSandbox() throws {
         try Sandbox.enter()
         guard let folder = paths.privateDirectory else { return }
-        // A tmpfs that only this process and its children see: what is in it goes with them.
-        guard mkdir(folder, 0o700) == 0 || errno == EEXIST,
-            mount("heddle", folder, "tmpfs", UInt(MS_NOSUID | MS_NODEV), "mode=0700") == 0
-        else {
-            throw SystemError(
-                "mount a private directory at '\(folder)'", Errno(rawValue: errno),
-                remedy: "choose a writable place with --socket PATH")
-        }
+        try Sandbox.mountPrivateDirectory(at: folder)
     }
 
     /// A port takes a descriptor or two; 4096 of them exceed the usual limit.
@@ -286,8 +279,7 @@ package struct Daemon {
 
     private func cleanUp() {
         guard let folder = paths.privateDirectory else { return }
-        umount2(folder, Int32(MNT_DETACH))
-        rmdir(folder)
+        Sandbox.removePrivateDirectory(at: folder)
         if options.socketPath == nil {
             unlink(paths.socket + ".lock")
             rmdir((paths.socket as NSString).deletingLastPathComponent)

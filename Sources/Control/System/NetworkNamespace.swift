@@ -7,6 +7,7 @@
 // while the namespace lives; it is what the state on disk records.
 
 import CLinux
+import Glibc
 import Netlink
 import SystemPackage
 

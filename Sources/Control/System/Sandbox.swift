@@ -33,6 +33,22 @@ package enum Sandbox {
         }
     }
 
+    /// Mounts a tmpfs that only this process and its children see: what is in it goes with them.
+    package static func mountPrivateDirectory(at path: String) throws(SystemError) {
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST,
+            mount("heddle", path, "tmpfs", UInt(MS_NOSUID | MS_NODEV), "mode=0700") == 0
+        else {
+            throw SystemError(
+                "mount a private directory at '\(path)'", .current,
+                remedy: "choose a writable place with --socket PATH")
+        }
+    }
+
+    package static func removePrivateDirectory(at path: String) {
+        umount2(path, Int32(MNT_DETACH))
+        rmdir(path)
+    }
+
     /// Joins the namespaces of another process, whose /proc/PID/ns/{user,mnt,net} were opened;
     /// the descriptors stay open. The working directory is kept where it exists there too.
     package static func joinNamespaces(
