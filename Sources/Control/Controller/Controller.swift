@@ -128,9 +128,9 @@ package final class Controller: Sendable {
         }
     }
 
-    /// Removes the devices that Heddle made for these ports, several at once.
+    /// Removes the devices that Heddle made for these ports and gives back the others, several at once.
     func removeDevices(of ports: [LivePort]) {
-        ConcurrentForEach.run(ports.filter(\.ownsDevice)) { [provisioning, log] port in
+        ConcurrentForEach.run(ports) { [provisioning, log] port in
             do {
                 try provisioning.remove(port)
             } catch {

@@ -140,7 +140,8 @@ struct Transaction {
     /// The way back from a port that was opened: a device that was made goes, an adopted one stays
     /// for the next attempt.
     private mutating func registerUndo(of port: LivePort) {
-        guard port.device?.wasAdopted == false else { return }
+        guard let device = port.device else { return }
+        if case .adopted = device.ownership { return }
         let provisioning = controller.provisioning
         undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
     }
