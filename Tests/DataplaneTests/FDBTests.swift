@@ -105,10 +105,23 @@ struct FDBTests {
         }
     }
 
+    @Test("a lowered limit is reached as new addresses come")
+    func loweredLimit() {
+        let fdb = Self.table(512)
+        for number in 0..<400 {
+            fdb.learn(Self.key(UInt64(number)), port: 1, sticky: false, now: 0)
+        }
+        fdb.setLimit(100)
+        for number in 1000..<1300 {
+            fdb.learn(Self.key(UInt64(number)), port: 2, sticky: false, now: 0)
+        }
+        #expect(fdb.learnedCount == 100)
+    }
+
     @Test("a port at its limit gives up its own oldest address, and those in use last")
     func portLimit() throws {
         let fdb = Self.table(64)
-        fdb.setLimit(3, port: 1)
+        #expect(fdb.setLimit(3, port: 1))
         for number in 0..<3 { fdb.learn(Self.key(UInt64(number)), port: 1, sticky: false, now: 0) }
         let busy = try #require(fdb.lookup(Self.key(0), now: 5, isOwner: true))
         fdb.refresh(at: busy.index, now: 5)
@@ -116,7 +129,9 @@ struct FDBTests {
         #expect(fdb.learnedCount(port: 1) == 3)
         #expect(fdb.lookup(Self.key(0), now: 6, isOwner: true) != nil)
         #expect(fdb.lookup(Self.key(1), now: 6, isOwner: true) == nil)
-        fdb.setLimit(1, port: 1)
+        #expect(!fdb.setLimit(1, port: 1, budget: 1))
+        #expect(fdb.learnedCount(port: 1) == 2)
+        #expect(fdb.setLimit(1, port: 1, budget: 1))
         #expect(fdb.learnedCount(port: 1) == 1)
     }
 

@@ -1,7 +1,7 @@
 // The input as a small switch and what happens to it: ports and their membership, then frames with
-// their offload headers, time, commands to the FDB and new configurations. After each step the whole
-// switch is held to what it promises: every frame accounted for, none to where it came from or to
-// another tenant, tags and sizes right, the FDB's table and lists one, no frame slot lost.
+// their offload headers, time, commands to the FDB and new configurations. After each step the
+// whole switch is held to what it promises: every frame accounted for, none to where it came from
+// or to another tenant, tags and sizes right, the FDB's table and lists one, no frame slot lost.
 //
 // One switch serves all executions and is made empty before each, so that nothing depends on what
 // ran before; building one takes longer than an execution.
@@ -89,7 +89,7 @@ private final class FuzzLab {
         command(.flush(FDB.FlushPattern(includesStatic: true)))
         let fdb = fabric.fdb
         precondition(fdb.learnedCount == 0 && fdb.staticCount == 0)
-        for number in 0..<FuzzLab.portCapacity { fdb.setLimit(.max, port: UInt16(number)) }
+        for number in 0..<FuzzLab.portCapacity { _ = fdb.setLimit(.max, port: UInt16(number)) }
         fdb.setLimit(512)
         fdb.setAgeing(ticks: FDB.defaultAgeingTicks)
         fdb.state.pointee.sweepCursor = 0
@@ -248,7 +248,7 @@ private final class FuzzLab {
         }
     }
 
-    /// What follows the addresses and tag: an opaque payload, or a packet that wants something done.
+    /// What follows the addresses and tag: an opaque payload, or a packet that wants something.
     private func payload(
         _ kind: Int, _ head: [UInt8], _ input: inout FuzzInput
     ) -> ([UInt8], Offload) {

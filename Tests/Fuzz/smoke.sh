@@ -1,6 +1,3 @@
 #!/bin/sh
-# The fuzzers for a moment, on every 'make test': the committed corpus and some new inputs for each
-# target, without AddressSanitizer, since this toolchain builds faster without.
-set -eu
-cd "$(dirname "$0")"
-FUZZ_SANITIZE=fuzzer exec ./run.sh "${FUZZ_SMOKE_RUNS:-20000}"
+# Each fuzz target over its corpus and 20,000 inputs more: that they build and still hold.
+exec "$(dirname "$0")/run.sh" 20000

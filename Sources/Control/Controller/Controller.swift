@@ -101,13 +101,7 @@ package final class Controller: Sendable {
             }
             publishAndWait()
             fabric.reclaim()
-            for port in ports {
-                do {
-                    try provisioning.remove(port)
-                } catch {
-                    log.warning("port '\(port.spec.name)': its device stays behind: \(error)")
-                }
-            }
+            removeDevices(of: ports)
             state.devices.removeAll { record in ports.contains { record.isOf($0) } }
             removeLeftovers(&state)
             let namespaces = model.withLock { model in
@@ -131,6 +125,17 @@ package final class Controller: Sendable {
                 throw ServiceError.conflict("the switch is ending: nothing was changed")
             }
             return try body(&state)
+        }
+    }
+
+    /// Removes the devices that Heddle made for these ports and gives back the others, several at once.
+    func removeDevices(of ports: [LivePort]) {
+        ConcurrentForEach.run(ports) { [provisioning, log] port in
+            do {
+                try provisioning.remove(port)
+            } catch {
+                log.warning("port '\(port.spec.name)': its device stays behind: \(error)")
+            }
         }
     }
 

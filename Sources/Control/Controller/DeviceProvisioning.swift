@@ -67,32 +67,32 @@ struct DeviceProvisioning: Sendable {
             guard let interface = interface(for: spec, mtu: mtu) else {
                 preconditionFailure("a TAP port has a device name")
             }
-            let (device, isOurs, wasAdopted) = try open(
+            let (device, ownership) = try open(
                 interface, port: spec.name, namespace: namespace, recorded: recorded)
             return LivePort(
                 spec: spec, number: number, origin: origin,
                 attachment: TAPPort(device: device),
                 device: LivePort.Device(
                     name: interface.name, index: device.index, namespace: namespace,
-                    isOurs: isOurs, wasAdopted: wasAdopted, mark: interface.mark))
+                    ownership: ownership, mark: interface.mark))
         }
     }
 
     private func open(
         _ interface: TAPInterface, port: String, namespace: NetworkNamespace?, recorded: Bool
-    ) throws -> (device: TAPDevice, isOurs: Bool, wasAdopted: Bool) {
+    ) throws -> (device: TAPDevice, ownership: LivePort.Device.Ownership) {
         let existing = try inside(namespace) {
             try NetlinkSocket().link(.name(interface.name))
         }
         guard let existing else {
             let made = try TAPProvisioner.provision(
                 interface, .create, in: namespace?.descriptor)
-            return (made, true, false)
+            return (made, .made)
         }
         if existing.alternativeNames.contains(interface.mark), recorded {
             let adopted = try TAPProvisioner.provision(
                 interface, .adopt, in: namespace?.descriptor)
-            return (adopted, true, true)
+            return (adopted, .adopted)
         }
         if let other = existing.alternativeNames.first(where: { $0.hasPrefix("heddle-") }) {
             throw Failure.otherInstance(port: port, device: interface.name, mark: other)
@@ -102,17 +102,16 @@ struct DeviceProvisioning: Sendable {
                 port: port, device: interface.name, namespace: namespace?.name,
                 kind: existing.kind.map { "a \($0) device" } ?? "another kind of device")
         }
-        let device = try inside(namespace) {
+        return try inside(namespace) {
             let device = try TAPDevice(interface.name, .adopt)
             let socket = try NetlinkSocket()
-            let present = Set(try socket.addresses(of: device.index))
+            let present = try socket.addresses(of: device.index)
             for address in interface.addresses where !present.contains(address) {
                 try socket.addAddress(address, to: device.index)
             }
             try socket.setUp(device.index, true)
-            return device
+            return (device, .found(addresses: present, wasUp: existing.flags.contains(.up)))
         }
-        return (device, false, false)
     }
 
     /// Brings a port's device from one declaration to another; the device stays.
@@ -141,11 +140,26 @@ struct DeviceProvisioning: Sendable {
         }
     }
 
-    /// Removes a device that Heddle made; anything else stays.
+    /// Removes a device that Heddle made. One that was there before stays, as it was found.
     func remove(_ port: LivePort) throws {
-        guard let device = port.device, device.isOurs else { return }
-        try TAPProvisioner.remove(
-            name: device.name, mark: device.mark, in: device.namespace?.descriptor)
+        guard let device = port.device else { return }
+        guard case .found(let addresses, let wasUp) = device.ownership else {
+            try TAPProvisioner.remove(
+                name: device.name, mark: device.mark, in: device.namespace?.descriptor)
+            return
+        }
+        guard case .tap(let tap) = port.spec.attachment else { return }
+        try inside(device.namespace) {
+            let socket = try NetlinkSocket()
+            guard try socket.link(.index(device.index)) != nil else { return }
+            for address in tap.addresses
+            where try !addresses.contains(address)
+                && socket.addresses(of: device.index).contains(address)
+            {
+                try socket.removeAddress(address, from: device.index)
+            }
+            if !wasUp { try socket.setUp(device.index, false) }
+        }
     }
 
     func inside<Value>(

@@ -130,11 +130,21 @@ struct LivePort: Sendable {
         var index: Int32
         /// The namespace that it is in; nil for the switch's own.
         var namespace: NetworkNamespace?
-        /// Whether Heddle made it; otherwise it was there, is used, and stays.
-        var isOurs: Bool
-        /// Whether it is ours from an earlier run.
-        var wasAdopted: Bool
+        var ownership: Ownership
         /// The alternative name that marks it as ours.
         var mark: String
+
+        /// Whether it is Heddle's to alter and to remove.
+        var isOurs: Bool {
+            if case .found = ownership { false } else { true }
+        }
+
+        enum Ownership: Sendable {
+            case made
+            /// Ours, from an earlier run.
+            case adopted
+            /// A persistent TAP that was there, in this state: it is used, given back and stays.
+            case found(addresses: [InterfaceAddress], wasUp: Bool)
+        }
     }
 }

@@ -140,7 +140,8 @@ struct Transaction {
     /// The way back from a port that was opened: a device that was made goes, an adopted one stays
     /// for the next attempt.
     private mutating func registerUndo(of port: LivePort) {
-        guard port.device?.wasAdopted == false else { return }
+        guard let device = port.device else { return }
+        if case .adopted = device.ownership { return }
         let provisioning = controller.provisioning
         undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
     }
@@ -373,13 +374,7 @@ struct Transaction {
 
     private mutating func commit() {
         applyToFDB()
-        for port in retiring {
-            do {
-                try controller.provisioning.remove(port)
-            } catch {
-                controller.log.warning("port '\(port.spec.name)': its device stays: \(error)")
-            }
-        }
+        controller.removeDevices(of: retiring)
         for name in retiringNamespaces {
             if let live = model.namespaces.removeValue(forKey: name), live.isOurs {
                 controller.removeNamespace(name, expecting: live.namespace.identity, &state)

@@ -16,6 +16,8 @@ extension FDB {
             evict(from: Int(port))
         } else if learnedCount >= limit {
             evict(from: busiestPort())
+            // After the limit was lowered the table comes down to it as addresses are learned.
+            if learnedCount >= limit { evict(from: busiestPort()) }
         }
         guard let index = insert(key.word) else {
             bump(state.pointee.refused)
@@ -109,7 +111,7 @@ extension FDB {
     /// Reclaims expired entries in a slice of the table.
     ///
     /// Called between bursts; does work at most once a second, and goes round the whole table in a
-    /// sixteenth of the ageing time.
+    /// sixteenth of the ageing time, or more slowly where that would hold up frames.
     package func sweep(now: UInt32) {
         guard learnedCount > 0 else {
             // An idle table owes nothing: its first entry must not cost a walk through all of it.
@@ -120,7 +122,7 @@ extension FDB {
         let elapsed = Int(now &- state.pointee.sweepTick)
         state.pointee.sweepTick = now
         let round = max(Int(ageingTicks) / 16, Int(FDB.ticksPerSecond))
-        let slice = min(capacity, capacity / round * elapsed + 1)
+        let slice = min(capacity, capacity / round * elapsed + 1, FDB.sweepLimit)
         var cursor = state.pointee.sweepCursor
         var remaining = slice
         while remaining > 0 {
@@ -136,6 +138,9 @@ extension FDB {
         }
         state.pointee.sweepCursor = cursor
     }
+
+    /// Places in one slice at most: 4 MiB of table, under a millisecond.
+    private static let sweepLimit = 262_144
 
     // MARK: Places
 

@@ -149,9 +149,18 @@ package final class FDB: @unchecked Sendable {
     }
 
     /// Learned entries at most behind `port`. Owner only.
-    package func setLimit(_ limit: UInt32, port: UInt16) {
-        lists[Int(port)].limit = max(1, limit)
-        while lists[Int(port)].count > lists[Int(port)].limit { evict(from: Int(port)) }
+    ///
+    /// Evicts up to `budget` entries that are too many; false when there are more, for which it is
+    /// to be called again.
+    package func setLimit(_ limit: UInt32, port: UInt16, budget: Int = .max) -> Bool {
+        let list = lists + Int(port)
+        list.pointee.limit = max(1, limit)
+        var remaining = budget
+        while list.pointee.count > list.pointee.limit, remaining > 0 {
+            evict(from: Int(port))
+            remaining -= 1
+        }
+        return list.pointee.count <= list.pointee.limit
     }
 
     /// How long an unheard address stays known.

@@ -223,8 +223,7 @@ package struct Worker: ~Copyable {
             let done = fabric.fdb.flush(pattern, budget: 16_384, removed: &flushRemoved)
             return done ? flushRemoved : nil
         case .setPortLimit(let limit, let port):
-            fabric.fdb.setLimit(limit, port: port)
-            return 0
+            return fabric.fdb.setLimit(limit, port: port, budget: 4096) ? 0 : nil
         }
     }
 

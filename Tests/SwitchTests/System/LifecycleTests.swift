@@ -121,17 +121,19 @@ extension SystemTests {
                         Self.topology(
                             """
                               a: {network: blue, tap: {namespace: a, address: [10.1.0.1/24]}}
-                              their: {network: blue, tap: {namespace: ready, device: theirs}}
+                              their: {network: blue, tap: {namespace: ready, device: theirs, address: [10.1.0.51/24]}}
                               ours: {network: blue, tap: {namespace: ready}}
 
                             """)))
                 #expect(try lab.ping(from: "a", "10.1.0.50"))
+                #expect(try lab.ping(from: "a", "10.1.0.51"))
                 #expect(try Set(lab.devices(in: "ready")) == ["theirs", "ours"])
                 try process.finish()
                 #expect(try lab.namespaces() == ["ready"])
                 #expect(try lab.devices(in: "ready") == ["theirs"])
                 #expect(try lab.index(of: "theirs", in: "ready") == index)
-                #expect(try lab.sh("ip -o address", in: "ready").contains("10.1.0.50/24"))
+                let addresses = try lab.sh("ip -o address", in: "ready")
+                #expect(addresses.contains("10.1.0.50/24") && !addresses.contains("10.1.0.51/24"))
             }
         }
 
