@@ -78,12 +78,17 @@ package struct Reachability: Sendable {
         func padded(_ text: String, _ count: Int) -> String {
             text + String(repeating: " ", count: max(0, count - text.count))
         }
+        // A column is as wide as its name, and as "yes".
+        func cell(_ text: String, _ column: Int) -> String {
+            padded(text, max(names[column].count, 3))
+        }
         var lines = [
-            padded("", width) + "  " + names.joined(separator: "  ")
+            padded("", width) + "  "
+                + names.indices.map { cell(names[$0], $0) }.joined(separator: "  ")
         ]
         for (row, name) in names.enumerated() {
             let cells = names.indices.map { column in
-                padded(answers[row][column].rawValue, names[column].count)
+                cell(answers[row][column].rawValue, column)
             }
             lines.append(padded(name, width) + "  " + cells.joined(separator: "  "))
         }

@@ -1,7 +1,6 @@
 import CLinux
 import Dataplane
 import Glibc
-import Synchronization
 
 /// A port on a TAP device whose other end is a network interface of a namespace or of the host.
 ///
@@ -11,7 +10,6 @@ import Synchronization
 package final class TAPPort: Port, Sendable {
     package let device: TAPDevice
     package let offloads: OffloadSet
-    private let hasEnded = Atomic<Bool>(false)
 
     package init(device: TAPDevice) {
         self.device = device
@@ -19,9 +17,6 @@ package final class TAPPort: Port, Sendable {
     }
 
     package var pollDescriptor: Int32? { device.descriptor.rawValue }
-
-    /// Whether the device was seen to be gone.
-    package var isGone: Bool { hasEnded.load(ordering: .relaxed) }
 
     package func receive(into burst: inout Burst) -> ReceiveOutcome {
         let header = SlotSize.vnetHeader
@@ -34,7 +29,6 @@ package final class TAPPort: Port, Sendable {
                 case EAGAIN: return .drained
                 case EINTR: continue
                 default:
-                    hasEnded.store(true, ordering: .relaxed)
                     return .ended
                 }
             }
