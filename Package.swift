@@ -71,7 +71,8 @@ let package = Package(
         // The gate on allocations in the forwarding path; see Tests/Gate/run.sh.
         .target(name: "GateHooks", path: "Tests/GateHooks"),
         .executableTarget(
-            name: "heddle-gate", dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
+            name: "heddle-gate",
+            dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
             path: "Tests/Gate", exclude: ["run.sh"]),
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
