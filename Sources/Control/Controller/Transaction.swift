@@ -60,13 +60,7 @@ struct Transaction {
                 throw rollback(after: "\(action)", error: "\(error)")
             }
         }
-        publish()
-        do {
-            try verify()
-        } catch {
-            throw rollback(after: "verification", error: "\(error)")
-        }
-        commit()
+        try finish()
     }
 
     // MARK: Actions
@@ -322,7 +316,7 @@ struct Transaction {
         controller.publishAndWait()
     }
 
-    /// Publishes, verifies and commits changes that were made one by one.
+    /// Publishes, verifies and commits what was changed.
     mutating func finish() throws(Failure) {
         publish()
         do {
@@ -373,7 +367,7 @@ struct Transaction {
     }
 
     private mutating func commit() {
-        applyToFDB()
+        FDBUpdate(before: before, after: model, flushes: flushes).carryOut(on: controller)
         controller.removeDevices(of: retiring)
         for name in retiringNamespaces {
             if let live = model.namespaces.removeValue(forKey: name), live.isOurs {
@@ -396,30 +390,5 @@ struct Transaction {
         controller.save(state)
         controller.fabric.reclaim()
         controller.watcher.watch(model)
-    }
-
-    private func applyToFDB() {
-        let fdb = controller.fabric.fdb
-        fdb.setAgeing(ticks: UInt32(model.bridge.ageingSeconds) * FDB.ticksPerSecond)
-        fdb.setLimit(model.bridge.fdbLimit)
-        for pattern in flushes { controller.fdbCommand(.flush(pattern)) }
-        for port in model.ports {
-            let limit = UInt32(port.spec.fdbLimit ?? model.bridge.portFDBLimit)
-            controller.fdbCommand(.setPortLimit(limit, port: port.number))
-        }
-        let old = before.wantedStaticEntries
-        let new = model.wantedStaticEntries
-        for entry in old.subtracting(new) {
-            guard let domain = model.domains[entry.network] else { continue }
-            controller.fdbCommand(.delete(FDBKey(domain: domain, address: entry.address)))
-        }
-        // All wanted ones, not the new ones: a flush of a port that came back took its entries along.
-        for entry in new {
-            guard let domain = model.domains[entry.network],
-                let port = model.port(named: entry.port)
-            else { continue }
-            controller.fdbCommand(
-                .addStatic(FDBKey(domain: domain, address: entry.address), port: port.number))
-        }
     }
 }

@@ -77,7 +77,6 @@ package enum Forwarding {
     private static func pop(_ frame: inout Frame) {
         let bytes = frame.bytes
         frame.tci = bytes.loadBigEndian(14, as: UInt16.self)
-        frame.isTagged = true
         // Close the gap: both addresses move four bytes towards the payload.
         let low = bytes.loadUnaligned(as: UInt64.self)
         let high = (bytes + 8).loadUnaligned(as: UInt32.self)
@@ -175,5 +174,4 @@ package enum Forwarding {
             action: .flood, reason: .none, learning: learning, domain: domain, egress: 0,
             egressVID: 0, sourceIndex: sourceIndex)
     }
-
 }

@@ -20,8 +20,6 @@ package struct Frame {
     package var byteCount: UInt32
     /// PCP, DEI and VID of the popped tag (IEEE 802.1Q-2022 §9.6); 0 when untagged.
     package var tci: UInt16
-    /// Whether a tag was popped.
-    package var isTagged: Bool
     /// Frames that this one stands for on a wire: more than 1 for a super-frame.
     package var segmentCount: UInt16
     /// The layer-3 packet's length, or the longest segment's: what an MTU is compared with.
@@ -33,7 +31,6 @@ package struct Frame {
         self.bytes = bytes
         self.byteCount = UInt32(truncatingIfNeeded: byteCount)
         self.tci = 0
-        self.isTagged = false
         self.segmentCount = 1
         self.packetByteCount = 0
         self.offload = offload

@@ -12,8 +12,8 @@ extension Worker {
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
-                isTagged: frame.isTagged, segmentCount: frame.segmentCount,
-                offload: frame.offload, egress: egress, domain: domain))
+                segmentCount: frame.segmentCount, offload: frame.offload, egress: egress,
+                domain: domain))
         if sent {
             peersToWake |= 1 << UInt64(owner)
         } else {
@@ -42,7 +42,6 @@ extension Worker {
             var frame = Frame(
                 bytes: handoff.bytes, byteCount: Int(handoff.byteCount), offload: handoff.offload)
             frame.tci = handoff.tci
-            frame.isTagged = handoff.isTagged
             frame.segmentCount = handoff.segmentCount
             (foreignFrames + count).initialize(to: frame)
             foreignSlots[count] = handoff.slot

@@ -12,7 +12,6 @@ struct Handoff: BitwiseCopyable {
     var bytes: UnsafeMutableRawPointer
     var byteCount: UInt32
     var tci: UInt16
-    var isTagged: Bool
     var segmentCount: UInt16
     var offload: Offload
     var egress: UInt16

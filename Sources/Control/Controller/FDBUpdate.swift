@@ -1,0 +1,35 @@
+import Dataplane
+
+/// What an apply means for the FDB: settings, entries to forget, limits, static entries.
+///
+/// It follows the new configuration instead of going with it: until the flush a frame to a port that
+/// left is dropped as `not-member`. Each command waits for the FDB's owner.
+struct FDBUpdate {
+    let before: SwitchModel
+    let after: SwitchModel
+    let flushes: [FDB.FlushPattern]
+
+    func carryOut(on controller: Controller) {
+        let fdb = controller.fabric.fdb
+        fdb.setAgeing(ticks: UInt32(after.bridge.ageingSeconds) * FDB.ticksPerSecond)
+        fdb.setLimit(after.bridge.fdbLimit)
+        for pattern in flushes { controller.fdbCommand(.flush(pattern)) }
+        for port in after.ports {
+            let limit = UInt32(port.spec.fdbLimit ?? after.bridge.portFDBLimit)
+            controller.fdbCommand(.setPortLimit(limit, port: port.number))
+        }
+        let wanted = after.wantedStaticEntries
+        for entry in before.wantedStaticEntries.subtracting(wanted) {
+            guard let domain = after.domains[entry.network] else { continue }
+            controller.fdbCommand(.delete(FDBKey(domain: domain, address: entry.address)))
+        }
+        // All wanted ones, not the new ones: a flush of a port that came back took its entries along.
+        for entry in wanted {
+            guard let domain = after.domains[entry.network],
+                let port = after.port(named: entry.port)
+            else { continue }
+            controller.fdbCommand(
+                .addStatic(FDBKey(domain: domain, address: entry.address), port: port.number))
+        }
+    }
+}
