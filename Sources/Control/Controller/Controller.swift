@@ -101,8 +101,10 @@ package final class Controller: Sendable {
             }
             publishAndWait()
             fabric.reclaim()
-            removeDevices(of: ports)
-            state.devices.removeAll { record in ports.contains { record.isOf($0) } }
+            let staying = removeDevices(of: ports)
+            state.devices.removeAll { record in
+                ports.contains { record.isOf($0) } && !staying.contains { record.isOf($0) }
+            }
             removeLeftovers(&state)
             let namespaces = model.withLock { model in
                 let namespaces = model.namespaces
@@ -128,15 +130,25 @@ package final class Controller: Sendable {
         }
     }
 
-    /// Removes the devices that Heddle made for these ports and gives back the others, several at once.
-    func removeDevices(of ports: [LivePort]) {
+    /// Removes the devices that Heddle made for these ports and gives back the others, several at
+    /// once; returns the ports for which it failed, whose devices stay on record.
+    func removeDevices(of ports: [LivePort]) -> [LivePort] {
+        let failures = Failures()
         ConcurrentForEach.run(ports) { [provisioning, log] port in
             do {
                 try provisioning.remove(port)
             } catch {
                 log.warning("port '\(port.spec.name)': its device stays behind: \(error)")
+                // One that lost our mark is somebody else's now.
+                if case TAPProvisioner.Failure.notOurs = error { return }
+                failures.ports.withLock { $0.append(port) }
             }
         }
+        return failures.ports.withLock { $0 }
+    }
+
+    private final class Failures: Sendable {
+        let ports = Mutex<[LivePort]>([])
     }
 
     /// Removes a namespace that Heddle made, unless its name belongs to another by now.
@@ -156,14 +168,18 @@ package final class Controller: Sendable {
     func removeLeftovers(_ state: inout InstanceState) {
         let ports = model.withLock { $0.ports.filter(\.ownsDevice) }
         let leftovers = state.devices.filter { record in !ports.contains { record.isOf($0) } }
+        var gone: [InstanceState.DeviceRecord] = []
         for record in leftovers {
             do {
                 try removeLeftover(record)
+                gone.append(record)
             } catch {
                 log.warning("device '\(record.device)' of an earlier run stays behind: \(error)")
+                // One that lost our mark is somebody else's now; any other is tried again next time.
+                if case TAPProvisioner.Failure.notOurs = error { gone.append(record) }
             }
         }
-        state.devices.removeAll { leftovers.contains($0) }
+        state.devices.removeAll { gone.contains($0) }
         let usedNamespaces = model.withLock { Set($0.ports.compactMap(\.spec.namespace)) }
         for record in state.namespaces where !usedNamespaces.contains(record.name) {
             model.withLock { _ = $0.namespaces.removeValue(forKey: record.name) }

@@ -368,7 +368,7 @@ struct Transaction {
 
     private mutating func commit() {
         FDBUpdate(before: before, after: model, flushes: flushes).carryOut(on: controller)
-        controller.removeDevices(of: retiring)
+        let staying = controller.removeDevices(of: retiring)
         for name in retiringNamespaces {
             if let live = model.namespaces.removeValue(forKey: name), live.isOurs {
                 controller.removeNamespace(name, expecting: live.namespace.identity, &state)
@@ -377,7 +377,8 @@ struct Transaction {
         let names = Set(model.ports.map(\.spec.name))
         // Gone with this apply, or there before Heddle came. What is left over from an earlier run
         // stays on record until it is removed.
-        for port in retiring + model.ports.filter({ $0.device?.isOurs == false }) {
+        let gone = retiring.filter { port in !staying.contains { $0.number == port.number } }
+        for port in gone + model.ports.filter({ $0.device?.isOurs == false }) {
             state.devices.removeAll { record in
                 record.isOf(port) && !model.ports.contains { record.isOf($0) && $0.ownsDevice }
             }
