@@ -74,6 +74,13 @@ let package = Package(
             name: "heddle-gate",
             dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
             path: "Tests/Gate", exclude: ["run.sh"]),
+        // The benchmark against other switches and against C; see Tests/Bench/run.sh.
+        .executableTarget(name: "heddle-bench", path: "Tests/Bench/Harness"),
+        .executableTarget(
+            name: "heddle-generator", dependencies: ["Wire", "CLinux"],
+            path: "Tests/Bench/Generator"),
+        .executableTarget(
+            name: "heddle-core", dependencies: ["Wire", "Dataplane"], path: "Tests/Bench/Core"),
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
             path: "Tests/TestPeer"),

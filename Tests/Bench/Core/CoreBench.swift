@@ -1,0 +1,6 @@
+@main
+enum CoreBench {
+    static func main() {
+        print("usage: not written yet")
+    }
+}
