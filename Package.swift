@@ -77,7 +77,11 @@ let package = Package(
         // The benchmark against other switches and against C; see Tests/Bench/run.sh.
         .executableTarget(name: "heddle-bench", path: "Tests/Bench/Harness"),
         .executableTarget(
-            name: "heddle-generator", dependencies: ["Wire", "CLinux"],
+            name: "heddle-generator",
+            dependencies: [
+                "Wire", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Tests/Bench/Generator"),
         .executableTarget(
             name: "heddle-core", dependencies: ["Wire", "Dataplane"], path: "Tests/Bench/Core"),
