@@ -82,7 +82,11 @@ let package = Package(
             ],
             path: "Tests/Bench/Harness"),
         .executableTarget(
-            name: "heddle-generator", dependencies: ["Wire", "CLinux"],
+            name: "heddle-generator",
+            dependencies: [
+                "Wire", "CLinux",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Tests/Bench/Generator"),
         .executableTarget(
             name: "heddle-core", dependencies: ["Wire", "Dataplane"], path: "Tests/Bench/Core"),

@@ -1,6 +1,12 @@
+import ArgumentParser
+
+/// The traffic generator of the benchmark: frames into one network interface, frames out of others.
+///
+/// Every subcommand prints one JSON object on one line, or exits with a sentence on stderr.
 @main
-enum Generator {
-    static func main() {
-        print("usage: not written yet")
-    }
+struct Generator: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "heddle-generator",
+        abstract: "Sends test frames through a switch and says what became of them.",
+        subcommands: [FlowCommand.self])
 }

@@ -1,0 +1,153 @@
+// The sending side: one thread, one packet socket, sendmmsg(2) of up to 64 frames.
+//
+// Flat out, bursts of 64 follow each other. When the device refuses a frame (ENOBUFS: the TAP's queue
+// is full) the frame was not sent; it is counted as rejected and tried again.
+//
+// Paced, frame n is due at start + n / rate, whatever became of those before it (open loop): a sender
+// that is late sends what is due in one burst and stamps each frame with the time when it was due, so
+// that a switch which stalls the sender cannot hide its latency (no coordinated omission). A refused
+// frame is not tried again: it is a frame that the switch was too slow to take.
+//
+// A mapped transmit ring (PACKET_TX_RING) is not used: a TAP releases the sender's buffer when it
+// queues the frame, not when the frame is read, so a ring's slot would be overwritten while the frame
+// waits; and its frames are built of page fragments, which no ordinary sender makes.
+
+import CLinux
+import Glibc
+import Wire
+
+/// How fast to send.
+enum Rate: Sendable {
+    case max
+    /// Frames per second.
+    case paced(Double)
+}
+
+final class FrameSender {
+    static let burst = 64
+
+    /// Where the frames of one flow go and come from.
+    struct Flow {
+        let destination: MACAddress
+        let source: MACAddress
+    }
+
+    struct Account {
+        /// Taken by the device.
+        var sent: UInt64 = 0
+        /// Refused by the device: its queue was full.
+        var rejected: UInt64 = 0
+
+        static func - (later: Account, earlier: Account) -> Account {
+            Account(sent: later.sent - earlier.sent, rejected: later.rejected - earlier.rejected)
+        }
+    }
+
+    private let socket: Int32
+    private let run: UInt32
+    private let flows: [Flow]
+    /// Source addresses to go round, in place of the flow's; empty for the flow's.
+    private let sources: [MACAddress]
+    private let clock: Clock
+    private let stride: Int
+    private let memory: UnsafeMutableRawPointer
+    private let pieces: UnsafeMutablePointer<iovec>
+    private let messages: UnsafeMutablePointer<mmsghdr>
+
+    private(set) var account = Account()
+
+    init(
+        socket: Int32, size: Int, run: UInt32, flows: [Flow], sources: [MACAddress] = [],
+        clock: Clock
+    ) {
+        self.socket = socket
+        self.run = run
+        self.flows = flows
+        self.sources = sources
+        self.clock = clock
+        stride = (size + 63) / 64 * 64
+        memory = .allocate(byteCount: stride * FrameSender.burst, alignment: 64)
+        memory.initializeMemory(as: UInt8.self, repeating: 0, count: stride * FrameSender.burst)
+        pieces = .allocate(capacity: FrameSender.burst)
+        messages = .allocate(capacity: FrameSender.burst)
+        for place in 0..<FrameSender.burst {
+            (pieces + place).initialize(
+                to: iovec(iov_base: memory + place * stride, iov_len: size))
+            var message = mmsghdr()
+            message.msg_hdr.msg_iov = pieces + place
+            message.msg_hdr.msg_iovlen = 1
+            (messages + place).initialize(to: message)
+        }
+    }
+
+    deinit {
+        memory.deallocate()
+        pieces.deallocate()
+        messages.deallocate()
+    }
+
+    /// Sends frames of one kind from `start` to `end`, in monotonic time. Frame n of the sender's life
+    /// belongs to flow n modulo the number of flows.
+    func send(
+        _ kind: TestFrame.Kind, at rate: Rate, from start: UInt64, to end: UInt64
+    ) throws(GeneratorError) {
+        Clock.wait(until: start)
+        switch rate {
+        case .max:
+            var now = Clock.now()
+            while now < end {
+                try sendBurst(FrameSender.burst, kind) { _ in now }
+                now = Clock.now()
+            }
+        case .paced(let perSecond):
+            let interval = 1e9 / perSecond
+            let total = UInt64(Double(end - start) / interval)
+            var offered: UInt64 = 0
+            while offered < total {
+                let now = Clock.now()
+                let due = min(total, UInt64(Double(now - start) / interval) + 1)
+                guard due > offered else {
+                    Clock.wait(until: start + UInt64(Double(offered) * interval))
+                    continue
+                }
+                let first = offered
+                let attempted = try sendBurst(Int(min(due - offered, 64)), kind) { place in
+                    start + UInt64(Double(first + UInt64(place)) * interval)
+                }
+                offered += UInt64(attempted)
+            }
+        }
+    }
+
+    /// Sends up to `count` frames, the first refused one being the last to be tried; returns how many
+    /// were tried.
+    @discardableResult @inline(__always)
+    private func sendBurst(
+        _ count: Int, _ kind: TestFrame.Kind, time: (_ place: Int) -> UInt64
+    ) throws(GeneratorError) -> Int {
+        for place in 0..<count {
+            let number = account.sent + UInt64(place)
+            let index = Int(number % UInt64(flows.count))
+            let source =
+                sources.isEmpty
+                ? flows[index].source : sources[Int(number % UInt64(sources.count))]
+            TestFrame.write(
+                to: memory + place * stride, destination: flows[index].destination,
+                source: source, run: run, kind: kind, flow: index,
+                sequence: number / UInt64(flows.count), time: clock.realTime(of: time(place)))
+        }
+        let sent = sendmmsg(socket, messages, UInt32(count), 0)
+        if sent < 0 {
+            guard errno == ENOBUFS || errno == EAGAIN || errno == EINTR else {
+                let hint = errno == EMSGSIZE ? " longer than the interface's MTU and 14 bytes" : ""
+                throw .system(operation: "send frames\(hint)", errno: errno)
+            }
+            account.rejected += 1
+            return 1
+        }
+        account.sent += UInt64(sent)
+        guard sent < count else { return count }
+        account.rejected += 1
+        return Int(sent) + 1
+    }
+}
