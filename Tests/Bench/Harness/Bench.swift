@@ -12,6 +12,7 @@ final class Bench {
     let switchCore: Int
     let senderCore: Int
     let progress: Progress
+    private let probe: CanaryProbe
     private var rigs = 0
 
     init(isFull: Bool, products: String, twins: String, progress: Progress) {
@@ -21,6 +22,7 @@ final class Bench {
         self.progress = progress
         senderCore = Placement.cores[0]
         switchCore = Placement.cores[min(1, Placement.cores.count - 1)]
+        probe = CanaryProbe(cores: Set([senderCore, switchCore]).sorted())
     }
 
     /// Undisturbed pairs that a comparison is made of.
@@ -75,7 +77,7 @@ final class Bench {
         _ lines: [Line], pairs: Int? = nil, start: () throws -> Contest
     ) throws -> [Finding] {
         let comparison = try Comparison.run(
-            pairs: pairs ?? self.pairs, cores: [senderCore, switchCore], progress: progress,
+            pairs: pairs ?? self.pairs, probe: probe, progress: progress,
             start: start)
         return lines.map { comparison.finding(for: $0) }
     }

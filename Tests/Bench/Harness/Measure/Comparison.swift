@@ -40,7 +40,7 @@ struct Comparison {
     private var kept: [Pair] { pairs.filter { !$0.isDisturbed } }
 
     static func run(
-        pairs wanted: Int, cores: [Int], progress: Progress, start: () throws -> Contest
+        pairs wanted: Int, probe: CanaryProbe, progress: Progress, start: () throws -> Contest
     ) throws -> Comparison {
         var comparison = Comparison(wanted: wanted)
         var contest: Contest?
@@ -55,21 +55,21 @@ struct Comparison {
             progress.step("\(comparison.kept.count + 1) of \(wanted)")
             let isOursFirst = comparison.kept.count % 2 == 0
             comparison.pairs.append(
-                try pair(of: current, isOursFirst: isOursFirst, cores: cores))
+                try pair(of: current, isOursFirst: isOursFirst, probe: probe))
         }
         return comparison
     }
 
     private static func pair(
-        of contest: Contest, isOursFirst: Bool, cores: [Int]
+        of contest: Contest, isOursFirst: Bool, probe: CanaryProbe
     ) throws -> Pair {
         let start = try CPUTime.now()
-        var canaries = [try Canary.sing(on: cores)]
+        var canaries = [try probe.take()]
         func accounted(_ trial: () throws -> Trial) throws -> Trial {
             let before = try CPUTime.now()
             var result = try trial()
             result.busySeconds = (try CPUTime.now() - before).busy
-            canaries.append(try Canary.sing(on: cores))
+            canaries.append(try probe.take())
             return result
         }
         let first = try accounted(isOursFirst ? contest.ours : contest.theirs)
