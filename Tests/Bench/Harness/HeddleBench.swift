@@ -79,9 +79,10 @@ struct RunBench: ParsableCommand {
         let ratio = finding.ratio.map {
             String(format: "%.3f [%.3f, %.3f]", $0.median, $0.low, $0.high)
         }
+        let value = String(format: "%.3f ", finding.ours?.value ?? 0) + finding.line.unit
         let discarded = finding.pairs.count - finding.keptPairs
         return "\(finding.line.id): "
-            + (ratio ?? String(format: "%.3f \(finding.line.unit)", finding.ours?.value ?? 0))
+            + (ratio ?? value)
             + (discarded > 0 ? ", \(discarded) disturbed pairs discarded" : "")
     }
 

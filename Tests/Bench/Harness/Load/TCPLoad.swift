@@ -58,7 +58,7 @@ struct TCPLoad {
     /// 0A is TCP_LISTEN, and 1451 is 5201 in hexadecimal.
     private func isListening(in namespace: Namespace) throws -> Bool {
         try namespace.enter {
-            try String(contentsOfFile: "/proc/thread-self/net/tcp", encoding: .utf8)
+            try KernelFile.read("/proc/thread-self/net/tcp")
                 .split(separator: "\n").contains { $0.contains(":1451 ") && $0.contains(" 0A ") }
         }
     }

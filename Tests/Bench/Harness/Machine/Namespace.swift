@@ -40,7 +40,7 @@ struct Namespace: Sendable {
     /// What a device of the namespace has received and sent since it exists.
     func counters(of device: String) throws -> DeviceCounters {
         let table = try enter {
-            try String(contentsOfFile: "/proc/thread-self/net/dev", encoding: .utf8)
+            try KernelFile.read("/proc/thread-self/net/dev")
         }
         for line in table.split(separator: "\n") {
             let parts = line.split(separator: ":")

@@ -14,7 +14,7 @@ struct CPUTime: Sendable {
     var total: Double
 
     static func now() throws -> CPUTime {
-        let text = try String(contentsOfFile: "/proc/stat", encoding: .utf8)
+        let text = try KernelFile.read("/proc/stat")
         let ticks = text.prefix { $0 != "\n" }.split(separator: " ").compactMap { Double($0) }
         guard ticks.count >= 8 else { throw NotMeasured("/proc/stat has no line of eight numbers") }
         let second = Double(sysconf(Int32(_SC_CLK_TCK)))
@@ -34,15 +34,14 @@ struct CPUTime: Sendable {
     static func ofProcess(_ process: pid_t) throws -> Double {
         let tasks = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
         return try tasks.reduce(0) { sum, task in
-            let text = try String(
-                contentsOfFile: "/proc/\(process)/task/\(task)/schedstat", encoding: .utf8)
+            let text = try KernelFile.read("/proc/\(process)/task/\(task)/schedstat")
             return sum + (text.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
         }
     }
 
     /// Resident memory of a process in MiB.
     static func residentMebibytes(of process: pid_t) throws -> Double {
-        let text = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        let text = try KernelFile.read("/proc/\(process)/status")
         let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
         guard let kibibytes = line?.split(separator: " ").compactMap({ Double($0) }).first else {
             throw NotMeasured("/proc/\(process)/status says nothing of VmRSS")

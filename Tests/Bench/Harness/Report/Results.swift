@@ -50,9 +50,9 @@ struct Machine: Codable, Sendable {
     let versions: [String: String]
 
     static var current: Machine {
-        let information = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let information = (try? KernelFile.read("/proc/cpuinfo")) ?? ""
         let model = information.split(separator: "\n").first { $0.hasPrefix("model name") }
-        let version = (try? String(contentsOfFile: "/proc/version", encoding: .utf8)) ?? ""
+        let version = (try? KernelFile.read("/proc/version")) ?? ""
         let words = version.split(separator: " ")
         return Machine(
             processor: model.flatMap { $0.split(separator: ":").last }
