@@ -11,7 +11,7 @@ struct StatisticsTests {
             ([1, 9, 2], 2),  // not in order
             ([4, 1, 3, 2], 2.5),  // an even number
             ([1, 1, 1, 1000], 1),  // one that is far out does not move it
-        ])
+        ] as [([Double], Double)])
     func median(values: [Double], expected: Double) {
         #expect(Statistics.median(values) == expected)
     }

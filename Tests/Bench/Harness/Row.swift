@@ -1,22 +1,24 @@
 /// A row of the benchmark: a piece of work and whom it is compared with.
 ///
-/// How to write one. A row is a small value in Rows/, listed in `Row.all` (Rows/Catalogue.swift). It
-/// declares the `lines` of the table that it fills and, in `measure`, produces one ``Finding`` for
-/// each. The tools for that are methods of ``Bench``:
+/// How to write one. A row is a small value in Rows/, listed in ``Catalogue``. It declares the `lines`
+/// of the table that it fills and, in `measure`, produces one ``Finding`` for each. The tools for that
+/// are methods of ``Bench``:
 ///
-/// - `bench.compare(lines, ours, theirs, ports: n) { rig, load in … }` starts both systems, with n
+/// - `bench.compare(lines, ours, theirs, ports: n, pairs: p) { rig in … }` starts both systems, with n
 ///   ports each, interleaves trials of the closure as A B B A, discards what was disturbed, and makes
 ///   findings of the ratios. The closure gets a running ``Rig`` (its ports, their namespaces and
-///   devices), applies load for about `load.seconds`, and returns a ``Trial``: one value for each
-///   line's id, and how many frames or bytes crossed, for the account of CPU time. Everything outside
-///   the closure (starting, addressing, pinning, canaries, /proc/stat) is the bench's business.
-/// - `bench.interleave(lines) { round in … }` is the same for things that are not switches.
+///   devices), applies a load, and returns a ``Trial``: one value for each line's id, and how many
+///   frames or bytes crossed, for the account of CPU time. Everything outside the closure (starting,
+///   addressing, pinning, canaries, /proc/stat) is the bench's business.
+/// - `bench.interleave(lines) { Contest(…) }` is the same for things that are not switches.
 /// - `bench.withRig(of: system, ports: n) { rig in … }` runs one system alone, for what is searched
-///   (a zero-loss rate) or judged by itself (idle).
-/// - `bench.flow(…)` and `bench.iperf(…)` are the load.
+///   (a zero-loss rate) or judged by itself (idle); `Finding(line, value: …)` is its result.
+/// - `bench.flow(FrameLoad(…), from:, to:, seconds:)`, `bench.generate(…)` for other commands of
+///   heddle-generator, and `TCPLoad(…).apply(to: rig, seconds:)` are the load.
 ///
-/// A closure throws ``NotMeasured`` when something is missing or did not work; the line then says so.
-/// `bench.isFull` tells a thorough run from a quick one.
+/// A closure throws ``NotMeasured`` when something is missing or did not work; the lines then say so.
+/// `bench.isFull` tells a thorough run from a quick one; `bench.heddle` is the switch with one worker,
+/// of which `workers` and `settings` may be changed.
 protocol Row: Sendable {
     /// What it fills, in the order of the table. ``Line/id`` is what ONLY=… selects.
     var lines: [Line] { get }
