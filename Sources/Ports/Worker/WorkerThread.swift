@@ -6,7 +6,8 @@ import Synchronization
 /// A forwarding thread: runs a ``Worker`` and waits in epoll while there is nothing to do.
 ///
 /// One round: wait for readable ports (not at all after a busy round), serve one burst of each, then
-/// frames handed over by other workers. Ports are watched level-triggered, so a port with more than a
+/// frames handed over by other workers. Before it sleeps it asks again for a while where that pays:
+/// see ``AdaptiveSpin``. Ports are watched level-triggered, so a port with more than a
 /// burst is simply readable again; a port that has ended is no longer watched. Ports without a
 /// descriptor are asked every millisecond. Idle costs no CPU but one wake-up a second while there
 /// are learned addresses to age.
@@ -94,26 +95,38 @@ package final class WorkerThread: Waker, @unchecked Sendable {
         defer { events.deallocate() }
         rebuild(&watched, for: worker.snapshot, owner: worker)
         var isBusy = false
+        var spin = AdaptiveSpin()
 
         while !isStopping.load(ordering: .acquiring) {
             var timeout: Int32 = 0
             var sleeps = false
-            if !isBusy, worker.willSleep() {
-                sleeps = true
-                timeout = waitMilliseconds(worker: worker, asks: !watched.asked.isEmpty)
+            if !isBusy {
+                let now = WorkerThread.monotonicNanoseconds()
+                if spin.shouldAskAgain(at: now) {
+                    sched_yield()
+                    spin.yielded(from: now, until: WorkerThread.monotonicNanoseconds())
+                } else if worker.willSleep() {
+                    sleeps = true
+                    timeout = waitMilliseconds(worker: worker, asks: !watched.asked.isEmpty)
+                }
             }
             let count = Int(epoll_wait(epoll, events, Int32(eventCapacity), timeout))
+            let time = WorkerThread.monotonicNanoseconds()
             if sleeps { worker.didWake() }
-            if worker.beginRound(time: WorkerThread.monotonicNanoseconds()) {
+            if worker.beginRound(time: time) {
                 rebuild(&watched, for: worker.snapshot, owner: worker)
             }
             isBusy = false
+            var hasFrames = false
             for position in 0..<max(count, 0) {
                 let token = events[position].data.u64
                 if token == WorkerThread.wakeToken {
                     var value: UInt64 = 0
                     _ = read(event, &value, 8)
-                } else if serve(UInt16(truncatingIfNeeded: token), with: &worker, &watched) {
+                    continue
+                }
+                hasFrames = true
+                if serve(UInt16(truncatingIfNeeded: token), with: &worker, &watched) {
                     isBusy = true
                 }
             }
@@ -129,6 +142,7 @@ package final class WorkerThread: Waker, @unchecked Sendable {
                 }
             }
             if worker.endRound() { isBusy = true }
+            if hasFrames || isBusy { spin.foundFrames(at: time) }
         }
     }
 
