@@ -81,7 +81,11 @@ struct FlowRun {
 
     func measure() throws -> FlowResult {
         let clock = Clock()
-        try announce(clock)
+        for (index, receiver) in receivers.enumerated() {
+            let count = (plan.flowCount - index + receivers.count - 1) / receivers.count
+            try receiver.announce(addresses: max(1, count), run: run, clock)
+        }
+        usleep(50_000)
         let receiver = FrameReceiver(rings, flowCount: plan.flowCount)
         let receiving =
             rings.isEmpty ? nil : try PinnedThread(cpu: plan.receiverCPU) { try receiver.run() }
@@ -145,24 +149,6 @@ struct FlowRun {
     /// Flow f ends at receiver f modulo their number, at one of its addresses.
     private func destination(of flow: Int) -> MACAddress {
         receivers[flow % receivers.count].derivedAddress(flow / receivers.count)
-    }
-
-    /// Makes every receiver's addresses known to the switch.
-    private func announce(_ clock: Clock) throws {
-        for (index, receiver) in receivers.enumerated() {
-            let count = Swift.max(
-                1, (plan.flowCount - index + receivers.count - 1) / receivers.count)
-            let addresses = (0..<count).map { receiver.derivedAddress($0) }
-            let frames = FrameSender(
-                socket: receiver.socket, size: TestFrame.minimumSize, run: run,
-                flows: [FrameSender.Flow(destination: .broadcast, source: receiver.address)],
-                sources: addresses, clock: clock)
-            let start = Clock.now()
-            let total = UInt64(3 * count)
-            try frames.send(
-                .announcement, at: .paced(2000), from: start, to: start + total * 500_000 + 1)
-        }
-        usleep(50_000)
     }
 
     private func result(

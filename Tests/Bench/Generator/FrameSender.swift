@@ -16,13 +16,6 @@ import CLinux
 import Glibc
 import Wire
 
-/// How fast to send.
-enum Rate: Sendable {
-    case max
-    /// Frames per second.
-    case paced(Double)
-}
-
 final class FrameSender {
     static let burst = 64
 
@@ -100,23 +93,30 @@ final class FrameSender {
                 now = Clock.now()
             }
         case .paced(let perSecond):
-            let interval = 1e9 / perSecond
-            let total = UInt64(Double(end - start) / interval)
-            var offered: UInt64 = 0
-            while offered < total {
-                let now = Clock.now()
-                let due = min(total, UInt64(Double(now - start) / interval) + 1)
-                guard due > offered else {
-                    Clock.wait(until: start + UInt64(Double(offered) * interval))
-                    continue
-                }
-                let first = offered
-                let attempted = try sendBurst(Int(min(due - offered, 64)), kind) { place in
-                    start + UInt64(Double(first + UInt64(place)) * interval)
-                }
-                offered += UInt64(attempted)
+            var schedule = Schedule(perSecond: perSecond, from: start, to: end)
+            while let due = schedule.nextDue {
+                Clock.wait(until: due)
+                try sendDue(kind, &schedule)
             }
         }
+    }
+
+    /// Sends what is due of a schedule by now, one burst of it at most.
+    @inline(__always)
+    func sendDue(_ kind: TestFrame.Kind, _ schedule: inout Schedule) throws(GeneratorError) {
+        let count = schedule.dueCount(at: Clock.now())
+        guard count > 0 else { return }
+        let plan = schedule
+        schedule.offered += try sendBurst(min(count, FrameSender.burst), kind) { place in
+            plan.due(plan.offered + place)
+        }
+    }
+
+    /// Sends one frame, stamped with a monotonic time; false when it was refused.
+    func sendOne(_ kind: TestFrame.Kind, due: UInt64) throws(GeneratorError) -> Bool {
+        let sent = account.sent
+        try sendBurst(1, kind) { _ in due }
+        return account.sent > sent
     }
 
     /// Sends up to `count` frames, the first refused one being the last to be tried; returns how many
