@@ -1,11 +1,13 @@
 # Heddle's everyday commands; 'make' alone lists them. Packages are installed where they are missing.
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz lint format clean install-packages toolchain
+.PHONY: help run build test bench fuzz lint format clean install-packages toolchain
 .DELETE_ON_ERROR:
 
 export PATH := $(PATH):/opt/swift/usr/bin:$(HOME)/.local/share/swiftly/bin:/usr/sbin:/sbin
 # A password prompt or a dialogue of a package would stop a build that nobody watches.
 export DEBIAN_FRONTEND := noninteractive
+# Of a package its programs are wanted, not its service: systemctl then starts nothing.
+export SYSTEMD_OFFLINE := 1
 
 FILE ?= topologies/quickstart.yaml
 FUZZ_RUNS ?= 1000000
@@ -14,6 +16,7 @@ GATES := Tests/Gate/run.sh Tests/Fuzz/smoke.sh
 
 packages := git pkg-config libmnl-dev libpcap-dev iproute2 iputils-ping
 test: packages += tshark curl ethtool
+bench: packages += openvswitch-switch vde2 iperf3 ethtool
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +32,9 @@ test: install-packages toolchain ## Run every test, then the gates
 	@swift test --skip-build
 	@$(foreach gate,$(GATES),echo "gate: $(gate)" && $(gate) &&) \
 		echo "make test: all tests and $(words $(GATES)) gates passed"
+
+bench: install-packages toolchain ## Compare with other switches and C (FULL=1, ONLY=tap-tcp,aa-*)
+	@Tests/Bench/run.sh $(if $(FULL),--full) $(if $(ONLY),--only '$(ONLY)')
 
 fuzz: toolchain ## Fuzz the parsers and the forwarding function (FUZZ_RUNS=1000000 each)
 	@Tests/Fuzz/run.sh $(FUZZ_RUNS)
@@ -53,7 +59,7 @@ install-packages: ## Install the Debian packages that are missing
 	[ -n "$$missing" ] || exit 0; \
 	root=; if [ "$$(id -u)" -ne 0 ]; then command -v sudo >/dev/null || { \
 		echo "make: missing packages, and no sudo; as root: apt-get install$$missing" >&2; \
-		exit 1; }; root="sudo env DEBIAN_FRONTEND=noninteractive"; fi; \
+		exit 1; }; root="sudo env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1"; fi; \
 	install="apt-get install -y -qq --no-install-recommends$$missing"; \
 	echo "installing:$$missing"; \
 	$$root $$install >/dev/null 2>&1 || { $$root apt-get update -qq && $$root $$install; } || { \

@@ -75,7 +75,12 @@ let package = Package(
             dependencies: ["Wire", "Dataplane", "Ports", "CLinux", "GateHooks"],
             path: "Tests/Gate", exclude: ["run.sh"]),
         // The benchmark against other switches and against C; see Tests/Bench/run.sh.
-        .executableTarget(name: "heddle-bench", path: "Tests/Bench/Harness"),
+        .executableTarget(
+            name: "heddle-bench",
+            dependencies: [
+                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Bench/Harness"),
         .executableTarget(
             name: "heddle-generator",
             dependencies: [
@@ -88,6 +93,7 @@ let package = Package(
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
             path: "Tests/TestPeer"),
+        .testTarget(name: "BenchTests", dependencies: ["heddle-bench"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
         .testTarget(

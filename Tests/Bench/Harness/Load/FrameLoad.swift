@@ -1,0 +1,71 @@
+import Foundation
+
+/// Frames through a switch, by heddle-generator: what is asked of it, and its answer.
+struct FrameLoad {
+    var size = 64
+    /// Frames per second; nil: as fast as the sender's core can.
+    var rate: Double?
+    var flows: Int?
+    var sources: Int?
+    /// Receive each frame and check it, instead of reading the devices' counters.
+    var checksFrames = false
+    var measuresLatency = false
+    var destination: String?
+
+    struct Report: Decodable {
+        let sent: Int
+        let received: Int
+        let receivedPerPort: [Int]
+        let seconds: Double
+        let sentRate: Double
+        let receivedRate: Double
+        let lost: Int?
+        let reordered: Int?
+        let duplicated: Int?
+        let latency: Latency?
+    }
+
+    /// Microseconds.
+    struct Latency: Codable {
+        let p50: Double
+        let p90: Double
+        let p99: Double
+        let p999: Double
+        let max: Double
+    }
+}
+
+extension Bench {
+    /// Sends from one port to others for `seconds`, after a short warm-up, and reports.
+    func flow(
+        _ load: FrameLoad, from: SwitchPort, to: [SwitchPort], seconds: Double
+    ) throws -> FrameLoad.Report {
+        var command = [
+            "\(products)/heddle-generator", "flow", "--from", from.place,
+            "--to", to.map(\.place).joined(separator: ","), "--size", "\(load.size)",
+            "--rate", load.rate.map { "\(Int($0))" } ?? "max", "--seconds", "\(seconds)",
+            "--warm-up", "0.2", "--count", load.checksFrames ? "frames" : "device",
+            "--sender-cpu", "\(senderCore)",
+        ]
+        if let flows = load.flows { command += ["--flows", "\(flows)"] }
+        if let sources = load.sources { command += ["--sources", "\(sources)"] }
+        if let destination = load.destination { command += ["--destination", destination] }
+        if load.measuresLatency { command.append("--latency") }
+        return try generate(FrameLoad.Report.self, command, seconds: seconds)
+    }
+
+    /// Runs heddle-generator and decodes its line.
+    func generate<Report: Decodable>(
+        _ type: Report.Type, _ command: [String], seconds: Double
+    ) throws -> Report {
+        guard Program.locate(command[0]) != nil else {
+            throw NotMeasured("there is no heddle-generator in \(products); run.sh builds it")
+        }
+        let output = try Program.run(command, within: seconds + 20)
+        do {
+            return try JSONDecoder().decode(Report.self, from: Data(output.utf8))
+        } catch {
+            throw NotMeasured("heddle-generator's answer is not understood: \(output)")
+        }
+    }
+}

@@ -1,0 +1,58 @@
+/// All rows, in the order of the table.
+enum Catalogue {
+    static let rows: [any Row] =
+        [
+            TCPRow(
+                id: "tap-tcp", against: { $0.twin }, peer: "C twin",
+                goal: .ratio(floor: 0.95, aim: 1.05)),
+            TCPRow(
+                id: "tap-tcp-4", flows: 4, against: { $0.twin }, peer: "C twin",
+                goal: .ratio(floor: 0.95, aim: 1.05)),
+            SmallFramesRow(
+                id: "tap-64", against: { $0.twin }, peer: "C twin",
+                goal: .ratio(floor: 0.95, aim: 1.25)),
+            TCPRow(
+                id: "tap-tcp-ovs", against: { _ in OpenVSwitchSystem() }, peer: "Open vSwitch",
+                goal: .ratio(floor: 10, aim: 15)),
+            SmallFramesRow(
+                id: "tap-64-ovs", against: { _ in OpenVSwitchSystem() }, peer: "Open vSwitch",
+                goal: .ratio(floor: 2, aim: 3)),
+            TCPRow(
+                id: "tap-tcp-vde", against: { _ in VDESystem() }, peer: "VDE2",
+                goal: .ratio(floor: 15, aim: 25)),
+            SmallFramesRow(
+                id: "tap-64-vde", against: { _ in VDESystem() }, peer: "VDE2",
+                goal: .ratio(floor: 4, aim: 6)),
+            TCPRow(
+                id: "tap-tcp-bridge", against: { _ in BridgeSystem() }, peer: "Linux bridge",
+                goal: .ratio(floor: 0.65, aim: 1.0)),
+            SmallFramesRow(
+                id: "tap-64-bridge", against: { _ in BridgeSystem() }, peer: "Linux bridge",
+                goal: .ratio(floor: 1.0, aim: 1.3)),
+            CoreRow(id: "core-16", addresses: 16),
+            CoreRow(id: "core-4k", addresses: 4096),
+            CoreRow(id: "core-50k", addresses: 50_000),
+            CoreRow(id: "core-1m", addresses: 1_000_000),
+            IdleRow(),
+            SameRow(),
+        ]
+
+    /// The rows that have a line whose id matches one of the comma-separated patterns, in which a
+    /// star stands for anything.
+    static func select(_ patterns: String) -> [any Row] {
+        let patterns = patterns.split(separator: ",").map {
+            $0.split(separator: "*", omittingEmptySubsequences: false)
+        }
+        return rows.filter { row in
+            row.lines.contains { line in patterns.contains { matches(line.id[...], $0) } }
+        }
+    }
+
+    /// Whether the text consists of the pieces in their order with anything between them.
+    private static func matches(_ text: Substring, _ pieces: [Substring]) -> Bool {
+        guard let first = pieces.first, text.hasPrefix(first) else { return false }
+        let rest = text.dropFirst(first.count)
+        guard pieces.count > 1 else { return rest.isEmpty }
+        return (0...rest.count).contains { matches(rest.dropFirst($0), Array(pieces.dropFirst())) }
+    }
+}

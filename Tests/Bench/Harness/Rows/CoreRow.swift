@@ -1,0 +1,51 @@
+import Foundation
+
+/// The switching core alone: parse, learn, look up, decide, in memory, against the same in C.
+///
+/// Both programs generate the same frames, keep the same metadata and use the same algorithm; each
+/// gives a digest of its verdicts, and different digests are an error: what is not the same work
+/// cannot be compared.
+struct CoreRow: Row {
+    let id: String
+    let addresses: Int
+
+    var lines: [Line] {
+        [
+            Line(
+                id: id, what: "switching core, 64 bytes, \(addresses.formatted()) MACs",
+                against: "C core", unit: "ns/frame", isMoreBetter: false,
+                goal: .ratio(floor: 0.90, aim: 1.0),
+                how: "in memory, one thread on core 1; digests of the verdicts are equal")
+        ]
+    }
+
+    private struct Report: Decodable {
+        let nanosecondsPerFrame: Double
+        let frames: Double
+        let digest: String
+    }
+
+    func measure(_ bench: Bench) throws -> [Finding] {
+        var digests: Set<String> = []
+        func trial(_ program: String) throws -> Trial {
+            let command = [
+                program, "--macs", "\(addresses)", "--seconds", "\(Int(bench.seconds))",
+            ]
+            let output = try Program.run(command, core: bench.switchCore)
+            guard let report = try? JSONDecoder().decode(Report.self, from: Data(output.utf8))
+            else { throw NotMeasured("\(program)'s answer is not understood: \(output)") }
+            digests.insert(report.digest)
+            guard digests.count == 1 else {
+                throw NotMeasured("Heddle's core and the C core decide differently: \(digests)")
+            }
+            return Trial([id: report.nanosecondsPerFrame])
+        }
+        let (ours, theirs) = ("\(bench.products)/heddle-core", "\(bench.twins)/core")
+        for program in [ours, theirs] where Program.locate(program) == nil {
+            throw NotMeasured("there is no \(program); run.sh builds it")
+        }
+        return try bench.interleave(lines) {
+            Contest(ours: { try trial(ours) }, theirs: { try trial(theirs) }, end: {})
+        }
+    }
+}

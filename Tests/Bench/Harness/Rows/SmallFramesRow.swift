@@ -1,0 +1,25 @@
+/// 64-byte frames as fast as one core can send them, counted at the far device.
+struct SmallFramesRow: Row {
+    let id: String
+    let against: @Sendable (Bench) -> any System
+    let peer: String
+    let goal: Goal
+
+    var lines: [Line] {
+        [
+            Line(
+                id: id, what: "64-byte frames, flat out", against: peer, unit: "kframes/s",
+                isMoreBetter: true, goal: goal,
+                how: "sendmmsg on AF_PACKET from core 0; frames that the far device received")
+        ]
+    }
+
+    func measure(_ bench: Bench) throws -> [Finding] {
+        try bench.compare(lines, bench.heddle, against(bench)) { rig in
+            let report = try bench.flow(
+                FrameLoad(), from: rig.ports[0], to: [rig.ports[1]], seconds: bench.seconds)
+            return Trial(
+                [id: report.receivedRate / 1000], frames: Double(report.received))
+        }
+    }
+}

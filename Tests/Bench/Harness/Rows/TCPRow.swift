@@ -1,0 +1,24 @@
+/// Bulk TCP between two ports, both ways.
+struct TCPRow: Row {
+    let id: String
+    var flows = 1
+    let against: @Sendable (Bench) -> any System
+    let peer: String
+    let goal: Goal
+
+    var lines: [Line] {
+        [
+            Line(
+                id: id, what: "TCP, \(flows == 1 ? "one flow" : "\(flows) flows"), both ways",
+                against: peer, unit: "Gbit/s", isMoreBetter: true, goal: goal,
+                how: "iperf3 there, then back; mean of both")
+        ]
+    }
+
+    func measure(_ bench: Bench) throws -> [Finding] {
+        try bench.compare(lines, bench.heddle, against(bench)) { rig in
+            let result = try TCPLoad(flows: flows).apply(to: rig, seconds: bench.seconds)
+            return Trial([id: result.gigabits], bytes: result.bytes)
+        }
+    }
+}

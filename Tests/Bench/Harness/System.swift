@@ -1,0 +1,74 @@
+/// A switch under test, as something that can be started.
+///
+/// The bench makes the namespaces, sets addresses, MTU and queue lengths, and checks by ping that the
+/// ports reach each other; a system only makes the switch and one device, of the given name, in each
+/// port's namespace. Processes are started by `site.start`, which pins them to the switch's core.
+protocol System: Sendable {
+    /// In the table, such as "Open vSwitch".
+    var name: String { get }
+    /// The programs that it cannot do without: names in PATH, or paths.
+    var programs: [String] { get }
+    /// Makes the switch. Its processes run until the bench stops them, last started first.
+    func start(at site: Site) throws
+}
+
+extension System {
+    /// Why it cannot run here; nil when it can.
+    var obstacle: String? {
+        for program in programs where Program.locate(program) == nil {
+            return "\(name) is not measured: there is no \(program); 'make bench' installs it"
+        }
+        return nil
+    }
+}
+
+/// Where a system is to be built.
+final class Site {
+    /// The switch's own network namespace.
+    let namespace: Namespace
+    /// Where each port's device belongs, and its name there.
+    let ports: [SwitchPort]
+    /// Private and empty, on a tmpfs.
+    let directory: String
+    let core: Int
+    private(set) var processes: [Program] = []
+
+    init(namespace: Namespace, ports: [SwitchPort], directory: String, core: Int) {
+        self.namespace = namespace
+        self.ports = ports
+        self.directory = directory
+        self.core = core
+    }
+
+    /// Starts a process of the switch, pinned to its core.
+    @discardableResult
+    func start(_ arguments: [String], in namespace: Namespace? = nil) throws -> Program {
+        let program = try Program(
+            arguments, in: namespace ?? self.namespace, core: core,
+            output: "\(directory)/\(processes.count)")
+        processes.append(program)
+        return program
+    }
+
+    /// Runs a command of the switch's configuration to its end.
+    @discardableResult
+    func run(_ arguments: [String]) throws -> String {
+        try Program.run(arguments, in: namespace)
+    }
+
+    func stop() {
+        for process in processes.reversed() { process.stop() }
+        processes = []
+    }
+}
+
+/// A port of a switch, seen from the namespace that is attached to it.
+struct SwitchPort: Sendable {
+    let namespace: Namespace
+    let device: String
+    /// Of the device, without the prefix length.
+    let address: String
+
+    /// As the generator wants it.
+    var place: String { "\(namespace.path):\(device)" }
+}

@@ -1,0 +1,34 @@
+import Foundation
+
+/// Heddle itself: the release binary, one TAP for each port, one network.
+struct HeddleSystem: System {
+    var name = "Heddle"
+    let binary: String
+    var workers = 1
+    /// Lines to stand at the top level of the topology file, such as `fdb-limit: 1048576`.
+    var settings: [String] = []
+
+    var programs: [String] { [binary] }
+
+    func start(at site: Site) throws {
+        let file = "\(site.directory)/bench.yaml"
+        try topology(of: site.ports).write(toFile: file, atomically: false, encoding: .utf8)
+        let process = try site.start([
+            binary, "run", file, "--socket", "\(site.directory)/heddle.sock",
+            "--state", "\(site.directory)/state", "--workers", "\(workers)",
+        ])
+        try process.wait("being ready", seconds: 30) {
+            "\(process.output)\(process.errors)".contains(" is ready")
+        }
+    }
+
+    private func topology(of ports: [SwitchPort]) -> String {
+        var lines = ["heddle: 1"] + settings + ["networks: {bench: {}}", "ports:"]
+        for (index, port) in ports.enumerated() {
+            lines.append(
+                "  p-\(index): {network: bench, "
+                    + "tap: {namespace: \(port.namespace.name), device: \(port.device)}}")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}

@@ -1,0 +1,32 @@
+#!/bin/sh
+# The benchmark against other switches and against C: builds all that takes part, then measures in
+# namespaces of its own. `make bench` installs what it needs first.
+#
+#   Tests/Bench/run.sh [--full] [--only 'tap-*,aa-64'] [--output FILE]
+#
+# About 20 minutes, 60 with --full. Prints a table, writes .build/bench/results.json (with --only,
+# .build/bench/only.json). Exit code 0: every row was measured, whether or not it met its goal.
+set -eu
+cd "$(dirname "$0")/../.."
+
+output=.build/bench/results.json
+for argument in "$@"; do
+    case $argument in --only | --only=*) output=.build/bench/only.json ;; esac
+done
+
+for product in heddle heddle-bench heddle-generator heddle-core; do
+    swift build -c release --product "$product"
+done
+products=$(swift build -c release --show-bin-path)
+
+# Swift's own clang where there is no other; it lies beside swift. Both optimise for the same
+# baseline of the architecture, since neither is told of a processor.
+clang=$(command -v clang || echo "$(dirname "$(realpath "$(command -v swift)")")/clang")
+mkdir -p .build/bench
+for source in Tests/Bench/C/*.c; do
+    "$clang" -O3 -std=gnu17 -Wall -Wextra -o ".build/bench/$(basename "$source" .c)" "$source"
+done
+
+commit=$(git describe --always --dirty 2>/dev/null || echo "an unknown commit")
+exec "$products/heddle-bench" run --products "$products" --twins "$PWD/.build/bench" \
+    --commit "$commit" --output "$output" "$@"
