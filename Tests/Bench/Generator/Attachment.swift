@@ -66,8 +66,9 @@ final class Attachment {
     func announce(addresses count: Int, run: UInt32, _ clock: Clock) throws(GeneratorError) {
         let frames = FrameSender(
             socket: socket, size: TestFrame.minimumSize, run: run,
-            flows: [FrameSender.Flow(destination: .broadcast, source: address)],
-            sources: (0..<count).map { derivedAddress($0) }, clock: clock)
+            addresses: FrameSender.Addresses(
+                sources: (0..<count).map { derivedAddress($0) }, destinations: [.broadcast]),
+            clock: clock)
         let start = Clock.now()
         try frames.send(
             .announcement, at: .paced(2000), from: start, to: start + UInt64(3 * count) * 500_000)

@@ -117,16 +117,15 @@ struct FlowRun {
     }
 
     private func send(_ clock: Clock) throws -> Sent {
-        let flows = (0..<plan.flowCount).map { flow in
-            FrameSender.Flow(
-                destination: plan.destination ?? destination(of: flow),
-                source: sender.derivedAddress(flow))
-        }
+        let addresses = FrameSender.Addresses(
+            sources: (0..<Swift.max(plan.flowCount, plan.sourceCount)).map {
+                sender.derivedAddress($0)
+            },
+            destinations: plan.destination.map { [$0] }
+                ?? (0..<plan.flowCount).map { destination(of: $0) },
+            flowCount: plan.flowCount)
         let frames = FrameSender(
-            socket: sender.socket, size: plan.size, run: run, flows: flows,
-            sources: plan.sourceCount > 1
-                ? (0..<plan.sourceCount).map { sender.derivedAddress($0) } : [],
-            clock: clock)
+            socket: sender.socket, size: plan.size, run: run, addresses: addresses, clock: clock)
         func mark() throws -> Sent.Mark {
             Sent.Mark(
                 time: Clock.now(), account: frames.account, device: try sender.counters(),

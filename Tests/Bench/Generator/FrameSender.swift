@@ -19,10 +19,12 @@ import Wire
 final class FrameSender {
     static let burst = 64
 
-    /// Where the frames of one flow go and come from.
-    struct Flow {
-        let destination: MACAddress
-        let source: MACAddress
+    /// Addresses that the frames go round: frame n is from source n modulo their number, to destination
+    /// n modulo theirs, and belongs to flow n modulo the number of flows.
+    struct Addresses {
+        var sources: [MACAddress]
+        var destinations: [MACAddress]
+        var flowCount = 1
     }
 
     struct Account {
@@ -38,9 +40,7 @@ final class FrameSender {
 
     private let socket: Int32
     private let run: UInt32
-    private let flows: [Flow]
-    /// Source addresses to go round, in place of the flow's; empty for the flow's.
-    private let sources: [MACAddress]
+    private let addresses: Addresses
     private let clock: Clock
     private let stride: Int
     private let memory: UnsafeMutableRawPointer
@@ -50,13 +50,11 @@ final class FrameSender {
     private(set) var account = Account()
 
     init(
-        socket: Int32, size: Int, run: UInt32, flows: [Flow], sources: [MACAddress] = [],
-        clock: Clock
+        socket: Int32, size: Int, run: UInt32, addresses: Addresses, clock: Clock
     ) {
         self.socket = socket
         self.run = run
-        self.flows = flows
-        self.sources = sources
+        self.addresses = addresses
         self.clock = clock
         stride = (size + 63) / 64 * 64
         memory = .allocate(byteCount: stride * FrameSender.burst, alignment: 64)
@@ -79,8 +77,7 @@ final class FrameSender {
         messages.deallocate()
     }
 
-    /// Sends frames of one kind from `start` to `end`, in monotonic time. Frame n of the sender's life
-    /// belongs to flow n modulo the number of flows.
+    /// Sends frames of one kind from `start` to `end`, in monotonic time.
     func send(
         _ kind: TestFrame.Kind, at rate: Rate, from start: UInt64, to end: UInt64
     ) throws(GeneratorError) {
@@ -97,6 +94,30 @@ final class FrameSender {
             while let due = schedule.nextDue {
                 Clock.wait(until: due)
                 try sendDue(kind, &schedule)
+            }
+        }
+    }
+
+    /// Sends so many frames, each until it is taken.
+    func sendAll(_ kind: TestFrame.Kind, count: Int, at rate: Rate) throws(GeneratorError) {
+        let start = Clock.now()
+        switch rate {
+        case .max:
+            let goal = account.sent + UInt64(count)
+            while account.sent < goal {
+                let now = Clock.now()
+                try sendBurst(min(FrameSender.burst, Int(goal - account.sent)), kind) { _ in now }
+            }
+        case .paced(let perSecond):
+            var schedule = Schedule(perSecond: perSecond, from: start, count: count)
+            while let due = schedule.nextDue {
+                Clock.wait(until: due)
+                let sent = account.sent
+                let plan = schedule
+                try sendBurst(
+                    min(plan.dueCount(at: Clock.now()), FrameSender.burst), kind
+                ) { place in plan.due(plan.offered + place) }
+                schedule.offered += Int(account.sent - sent)
             }
         }
     }
@@ -127,14 +148,15 @@ final class FrameSender {
     ) throws(GeneratorError) -> Int {
         for place in 0..<count {
             let number = account.sent + UInt64(place)
-            let index = Int(number % UInt64(flows.count))
-            let source =
-                sources.isEmpty
-                ? flows[index].source : sources[Int(number % UInt64(sources.count))]
+            let sources = addresses.sources
+            let destinations = addresses.destinations
+            let flowCount = UInt64(addresses.flowCount)
             TestFrame.write(
-                to: memory + place * stride, destination: flows[index].destination,
-                source: source, run: run, kind: kind, flow: index,
-                sequence: number / UInt64(flows.count), time: clock.realTime(of: time(place)))
+                to: memory + place * stride,
+                destination: destinations[Int(number % UInt64(destinations.count))],
+                source: sources[Int(number % UInt64(sources.count))], run: run, kind: kind,
+                flow: Int(number % flowCount), sequence: number / flowCount,
+                time: clock.realTime(of: time(place)))
         }
         let sent = sendmmsg(socket, messages, UInt32(count), 0)
         if sent < 0 {

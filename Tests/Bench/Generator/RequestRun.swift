@@ -74,11 +74,13 @@ final class RequestRun {
         requests = try plan.to.inside {
             try FrameSocket(index: responder.index, run: run, kind: .request)
         }
-        let flow = FrameSender.Flow(destination: responder.address, source: requester.address)
+        let addresses = FrameSender.Addresses(
+            sources: [requester.address], destinations: [responder.address])
         sender = FrameSender(
-            socket: requester.socket, size: plan.size, run: run, flows: [flow], clock: clock)
+            socket: requester.socket, size: plan.size, run: run, addresses: addresses, clock: clock)
         loadSender = FrameSender(
-            socket: requester.socket, size: plan.loadSize, run: run, flows: [flow], clock: clock)
+            socket: requester.socket, size: plan.loadSize, run: run, addresses: addresses,
+            clock: clock)
     }
 
     func measure() throws -> RequestResult {

@@ -19,6 +19,12 @@ struct Schedule {
         total = Int((Double(end - start) / interval).rounded())
     }
 
+    init(perSecond: Double, from start: UInt64, count: Int) {
+        self.start = start
+        interval = 1e9 / perSecond
+        total = count
+    }
+
     /// When the next is due; nil when all were tried.
     var nextDue: UInt64? { offered < total ? due(offered) : nil }
 
