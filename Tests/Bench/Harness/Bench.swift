@@ -2,7 +2,7 @@ import Foundation
 
 /// The benchmark's tools, for rows to measure with. See ``Row`` for how they are used.
 final class Bench {
-    /// At least ten pairs and longer trials, instead of six and short ones.
+    /// More pairs and longer trials.
     let isFull: Bool
     /// Where heddle, heddle-generator and heddle-core are.
     let products: String
@@ -12,6 +12,7 @@ final class Bench {
     let switchCore: Int
     let senderCore: Int
     let progress: Progress
+    private let probe: CanaryProbe
     private var rigs = 0
 
     init(isFull: Bool, products: String, twins: String, progress: Progress) {
@@ -21,12 +22,17 @@ final class Bench {
         self.progress = progress
         senderCore = Placement.cores[0]
         switchCore = Placement.cores[min(1, Placement.cores.count - 1)]
+        probe = CanaryProbe(cores: Set([senderCore, switchCore]).sorted())
     }
 
-    /// Undisturbed pairs that a comparison is made of.
+    /// Undisturbed pairs that a comparison is made of, unless the row says otherwise.
     var pairs: Int { isFull ? 10 : 6 }
-    /// How long a load is applied in one trial.
+    /// How long a load is applied in one trial, unless the row says otherwise.
     var seconds: Double { isFull ? 2 : 1 }
+    /// For loads that are steady within milliseconds: the closer in time two trials are, the more of
+    /// the machine's mood they share, so that many short pairs tell more than a few long ones.
+    var shortPairs: Int { isFull ? 20 : 10 }
+    var shortSeconds: Double { isFull ? 1 : 0.5 }
 
     var heddle: HeddleSystem { HeddleSystem(binary: "\(products)/heddle") }
     var twin: TwinSystem { TwinSystem(binary: "\(twins)/twin") }
@@ -75,7 +81,7 @@ final class Bench {
         _ lines: [Line], pairs: Int? = nil, start: () throws -> Contest
     ) throws -> [Finding] {
         let comparison = try Comparison.run(
-            pairs: pairs ?? self.pairs, cores: [senderCore, switchCore], progress: progress,
+            pairs: pairs ?? self.pairs, probe: probe, progress: progress,
             start: start)
         return lines.map { comparison.finding(for: $0) }
     }

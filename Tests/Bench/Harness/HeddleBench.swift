@@ -23,7 +23,7 @@ struct RunBench: ParsableCommand {
     @Option(help: "Rows: comma-separated ids or patterns, such as 'tap-*,aa-64'.")
     var only: String?
 
-    @Flag(help: "At least ten pairs and longer trials.")
+    @Flag(help: "More pairs and longer trials.")
     var full = false
 
     @Option(help: "Where heddle, heddle-generator and heddle-core are.")

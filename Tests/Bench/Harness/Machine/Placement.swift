@@ -10,9 +10,9 @@ enum Placement {
         try run(namespace: namespace, cores: [core]) { _ in try body() }[0]
     }
 
-    /// Runs the closure once on each core, at the same time.
+    /// Runs the closure once on each core, at the same time, with the core's index in the array.
     static func onEach<Value>(of cores: [Int], _ body: (Int) throws -> Value) throws -> [Value] {
-        try run(namespace: nil, cores: cores) { try body(cores[$0]) }
+        try run(namespace: nil, cores: cores, body)
     }
 
     /// The cores that this process may use, in ascending order.

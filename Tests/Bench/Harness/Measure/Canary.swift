@@ -1,47 +1,62 @@
 import CLinux
 
-/// A fixed piece of work, done before and after each trial: if its time has changed, so has the
-/// machine, and the pair says nothing.
-///
-/// On all cores at once, each on its own: null system calls (getppid, which the C library does not
-/// cache) and copies of 64 KiB, the two things of which a switch's time consists. Of nine repetitions
-/// of about a millisecond the median counts, which one interrupt does not move but a neighbour that
-/// takes half the core does.
+/// How fast the machine was at a moment: the nanoseconds that a fixed piece of work took on each
+/// core. If that has changed from before a trial to after it, so has the machine, and the pair says
+/// nothing.
 struct Canary: Codable, Sendable {
-    /// Nanoseconds for each core.
-    let systemCall: [Double]
-    let copy: [Double]
+    let nanoseconds: [Double]
 
-    static func sing(on cores: [Int]) throws -> Canary {
-        let songs = try Placement.onEach(of: cores) { _ in
-            let source = UnsafeMutableRawPointer.allocate(byteCount: 65536, alignment: 64)
-            let target = UnsafeMutableRawPointer.allocate(byteCount: 65536, alignment: 64)
-            source.initializeMemory(as: UInt8.self, repeating: 1, count: 65536)
-            target.initializeMemory(as: UInt8.self, repeating: 2, count: 65536)
-            defer {
-                source.deallocate()
-                target.deallocate()
-            }
-            let calls = median(count: 2000) { _ = getppid() }
-            let copies = median(count: 200) { memcpy(target, source, 65536) }
-            return (calls, copies)
-        }
-        return Canary(systemCall: songs.map(\.0), copy: songs.map(\.1))
-    }
-
-    /// How far this one is from another: 0.1 when some figure is 10 % above the other's.
+    /// How far this one is from another: 0.1 when on some core one of them took 10 % longer.
     func distance(from other: Canary) -> Double {
-        let pairs = Array(zip(systemCall, other.systemCall)) + Array(zip(copy, other.copy))
-        return pairs.map { max($0 / $1, $1 / $0) - 1 }.max() ?? 0
+        zip(nanoseconds, other.nanoseconds).map { max($0 / $1, $1 / $0) - 1 }.max() ?? 0
+    }
+}
+
+/// Takes canaries: on all cores at once, each on its own, as many null system calls (getppid, which
+/// the C library does not cache) as take about as long as the copies of 64 KiB that go with them; of
+/// these two a switch's time consists.
+///
+/// Of 21 repetitions of about a millisecond the median counts, which a few interrupts do not move but
+/// a neighbour that takes half the core does. The buffers are the same for the whole run, because
+/// which physical pages they get decides about a third of a copy's time. Before it begins, what the
+/// trial left behind (closing sockets, timers) gets a moment to end.
+final class CanaryProbe {
+    private let cores: [Int]
+    private let buffers: [UnsafeMutableRawPointer]
+
+    private static let copySize = 65536
+    private static let repetitions = 21
+
+    init(cores: [Int]) {
+        self.cores = cores
+        buffers = cores.map { _ in
+            let size = 2 * Self.copySize
+            let buffer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 4096)
+            buffer.initializeMemory(as: UInt8.self, repeating: 1, count: size)
+            return buffer
+        }
     }
 
-    /// Nanoseconds that one execution takes.
-    private static func median(count: Int, _ body: () -> Void) -> Double {
-        let clock = ContinuousClock()
-        let times = (0..<9).map { _ in
-            let duration = clock.measure { for _ in 0..<count { body() } }
-            return Double(duration.components.attoseconds) / 1e9 / Double(count)
-        }
-        return Statistics.median(times)
+    deinit {
+        for buffer in buffers { buffer.deallocate() }
+    }
+
+    func take() throws -> Canary {
+        usleep(20_000)
+        return Canary(
+            nanoseconds: try Placement.onEach(of: cores) { index in
+                let buffer = buffers[index]
+                let clock = ContinuousClock()
+                let times = (0..<Self.repetitions).map { _ in
+                    clock.measure {
+                        for _ in 0..<4000 { _ = getppid() }
+                        for _ in 0..<1000 {
+                            memcpy(buffer + Self.copySize, buffer, Self.copySize)
+                        }
+                    }
+                }
+                return Statistics.median(
+                    times.map { Double($0.components.attoseconds) / 1e9 })
+            })
     }
 }

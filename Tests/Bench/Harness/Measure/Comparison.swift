@@ -30,46 +30,64 @@ struct Pair: Codable, Sendable {
 ///
 /// Both orders occur equally often, so that a drift of the machine, or what a first trial leaves
 /// behind for the second, favours nobody. A pair whose canaries differ by more than 10 %, or in which
-/// more than 2 % of the CPU time was stolen, is discarded and made again in the same order, until half
-/// as many pairs again as wanted were made; what is lacking then is lacking, and said.
+/// more than 2 % of the CPU time was stolen, is discarded and made again in the same order, until twice
+/// as many pairs as wanted were made. What is lacking then is lacking, and said; if fewer than four
+/// are left, the least disturbed of the others make up four, and that is said as well.
 struct Comparison {
     /// All that were made, in order.
     private(set) var pairs: [Pair] = []
     private var wanted: Int
 
-    private var kept: [Pair] { pairs.filter { !$0.isDisturbed } }
+    private static let fewest = 4
+
+    private var undisturbed: [Pair] { pairs.filter { !$0.isDisturbed } }
+
+    /// What the result is made of.
+    private var kept: [Pair] {
+        let best = undisturbed
+        guard best.count < Self.fewest else { return best }
+        let others = pairs.filter(\.isDisturbed).sorted { $0.drift < $1.drift }
+        return best + others.prefix(Self.fewest - best.count)
+    }
+
+    private var note: String? {
+        let count = undisturbed.count
+        guard count < wanted else { return nil }
+        return "only \(count) of \(wanted) pairs were undisturbed"
+            + (count < Self.fewest ? "; the least disturbed others were added" : "")
+    }
 
     static func run(
-        pairs wanted: Int, cores: [Int], progress: Progress, start: () throws -> Contest
+        pairs wanted: Int, probe: CanaryProbe, progress: Progress, start: () throws -> Contest
     ) throws -> Comparison {
         var comparison = Comparison(wanted: wanted)
         var contest: Contest?
         defer { contest?.end() }
-        while comparison.kept.count < wanted, comparison.pairs.count < wanted + (wanted + 1) / 2 {
+        while comparison.undisturbed.count < wanted, comparison.pairs.count < 2 * wanted {
             if comparison.pairs.count % 2 == 0 {
                 contest?.end()
                 contest = nil
                 contest = try start()
             }
             guard let current = contest else { preconditionFailure("no contest was started") }
-            progress.step("\(comparison.kept.count + 1) of \(wanted)")
-            let isOursFirst = comparison.kept.count % 2 == 0
+            progress.step("\(comparison.undisturbed.count + 1) of \(wanted)")
+            let isOursFirst = comparison.undisturbed.count % 2 == 0
             comparison.pairs.append(
-                try pair(of: current, isOursFirst: isOursFirst, cores: cores))
+                try pair(of: current, isOursFirst: isOursFirst, probe: probe))
         }
         return comparison
     }
 
     private static func pair(
-        of contest: Contest, isOursFirst: Bool, cores: [Int]
+        of contest: Contest, isOursFirst: Bool, probe: CanaryProbe
     ) throws -> Pair {
         let start = try CPUTime.now()
-        var canaries = [try Canary.sing(on: cores)]
+        var canaries = [try probe.take()]
         func accounted(_ trial: () throws -> Trial) throws -> Trial {
             let before = try CPUTime.now()
             var result = try trial()
             result.busySeconds = (try CPUTime.now() - before).busy
-            canaries.append(try Canary.sing(on: cores))
+            canaries.append(try probe.take())
             return result
         }
         let first = try accounted(isOursFirst ? contest.ours : contest.theirs)
@@ -91,11 +109,7 @@ struct Comparison {
             return (ours, theirs)
         }
         guard !values.isEmpty else {
-            let reason =
-                kept.isEmpty
-                ? "the machine was too unsteady: all \(pairs.count) pairs were disturbed"
-                : "no pair has a value for it"
-            return Finding(line, notMeasured: reason, pairs: pairs)
+            return Finding(line, notMeasured: "no pair has a value for it", pairs: pairs)
         }
         let ratios = values.map { line.isMoreBetter ? $0.ours / $0.theirs : $0.theirs / $0.ours }
         var finding = Finding(line)
@@ -104,9 +118,7 @@ struct Comparison {
         finding.theirs = Side(Statistics.median(values.map(\.theirs)), kept.map(\.theirs))
         finding.pairs = pairs
         finding.keptPairs = values.count
-        if values.count < wanted {
-            finding.note = "only \(values.count) of \(wanted) pairs were undisturbed"
-        }
+        finding.note = note
         return finding
     }
 

@@ -34,7 +34,8 @@ enum Catalogue {
             CoreRow(id: "core-50k", addresses: 50_000),
             CoreRow(id: "core-1m", addresses: 1_000_000),
             IdleRow(),
-            SameRow(),
+            SameTCPRow(),
+            SameSmallFramesRow(),
         ]
 
     /// The rows that have a line whose id matches one of the comma-separated patterns, in which a

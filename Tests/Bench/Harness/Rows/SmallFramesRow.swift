@@ -15,11 +15,14 @@ struct SmallFramesRow: Row {
     }
 
     func measure(_ bench: Bench) throws -> [Finding] {
-        try bench.compare(lines, bench.heddle, against(bench)) { rig in
-            let report = try bench.flow(
-                FrameLoad(), from: rig.ports[0], to: [rig.ports[1]], seconds: bench.seconds)
-            return Trial(
-                [id: report.receivedRate / 1000], frames: Double(report.received))
+        try bench.compare(lines, bench.heddle, against(bench), pairs: bench.shortPairs) { rig in
+            try Self.trial(id, bench, rig)
         }
+    }
+
+    static func trial(_ id: String, _ bench: Bench, _ rig: Rig) throws -> Trial {
+        let report = try bench.flow(
+            FrameLoad(), from: rig.ports[0], to: [rig.ports[1]], seconds: bench.shortSeconds)
+        return Trial([id: report.receivedRate / 1000], frames: Double(report.received))
     }
 }

@@ -17,8 +17,12 @@ struct TCPRow: Row {
 
     func measure(_ bench: Bench) throws -> [Finding] {
         try bench.compare(lines, bench.heddle, against(bench)) { rig in
-            let result = try TCPLoad(flows: flows).apply(to: rig, seconds: bench.seconds)
-            return Trial([id: result.gigabits], bytes: result.bytes)
+            try Self.trial(id, flows: flows, bench, rig)
         }
+    }
+
+    static func trial(_ id: String, flows: Int, _ bench: Bench, _ rig: Rig) throws -> Trial {
+        let result = try TCPLoad(flows: flows).apply(to: rig, seconds: bench.seconds)
+        return Trial([id: result.gigabits], bytes: result.bytes)
     }
 }
