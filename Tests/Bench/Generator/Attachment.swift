@@ -77,14 +77,14 @@ final class Attachment {
     /// Frames since the interface was made.
     struct Counters {
         var received: UInt64 = 0
-        var transmitted: UInt64 = 0
+        var receivedBytes: UInt64 = 0
         /// Dropped by the device on the way out: at a TAP, because its queue was full.
         var transmitDropped: UInt64 = 0
 
         static func - (later: Counters, earlier: Counters) -> Counters {
             Counters(
                 received: later.received &- earlier.received,
-                transmitted: later.transmitted &- earlier.transmitted,
+                receivedBytes: later.receivedBytes &- earlier.receivedBytes,
                 transmitDropped: later.transmitDropped &- earlier.transmitDropped)
         }
     }
@@ -113,7 +113,7 @@ final class Attachment {
             // packets errs drop.
             guard fields.count >= 12 else { break }
             return Counters(
-                received: fields[1], transmitted: fields[9], transmitDropped: fields[11])
+                received: fields[1], receivedBytes: fields[0], transmitDropped: fields[11])
         }
         throw .invalid("the interface '\(interface)' has vanished from /proc/net/dev")
     }

@@ -8,8 +8,8 @@
 // Counted by `frames`, a packet socket at each receiver sees each frame, and the result is exact: the
 // frames sent while measuring are marked, and lost is what never arrived of them. Counted by
 // `device`, nothing is added to the path; the rate is what the interface counted while measuring, and
-// lost is what was sent and not received over warm-up, measurement and drain, in which a stray frame
-// of another protocol may hide a lost one.
+// lost is what was sent and not received over warm-up, measurement and drain. A stray frame of another
+// protocol could hide a lost one there; it gives itself away by its size, and `foreign` tells.
 
 import CLinux
 import Glibc
@@ -50,6 +50,9 @@ struct FlowResult: Encodable {
     /// Frames per second that the sender tried to send, in the time it had.
     let frameRateAchieved: Double
     let lost: UInt64
+    /// Whether a receiving device counted frames of another size than the run's: then its count is not
+    /// exact. Null when frames are counted one by one.
+    let foreign: Bool?
     /// Null when counted by device.
     let reordered, duplicated: UInt64?
     /// Lost because the receiver was too slow. In `lost`, but not the switch's fault.
@@ -158,9 +161,12 @@ struct FlowRun {
         let copies: UInt64 = plan.destination?.isMulticast == true ? UInt64(receivers.count) : 1
         let perPort: [UInt64]
         let lost: UInt64
+        var foreign: Bool?
         if rings.isEmpty {
             perPort = zip(sent.to.receivers, sent.from.receivers).map { ($0 - $1).received }
-            let all = zip(drained, sent.begin.receivers).reduce(0) { $0 + ($1.0 - $1.1).received }
+            let counts = zip(drained, sent.begin.receivers).map { $0 - $1 }
+            foreign = counts.contains { $0.receivedBytes != $0.received * UInt64(plan.size) }
+            let all = counts.reduce(0) { $0 + $1.received }
             let expected = (sent.to.account - sent.begin.account).sent * copies
             lost = expected > all ? expected - all : 0
         } else {
@@ -178,7 +184,7 @@ struct FlowRun {
             received: received, receivedPerPort: perPort, seconds: seconds,
             sentRate: Double(account.sent) / seconds, receivedRate: Double(received) / seconds,
             frameRateAchieved: Double(account.sent + account.rejected) / seconds, lost: lost,
-            reordered: total(\.reordered), duplicated: total(\.duplicated),
+            foreign: foreign, reordered: total(\.reordered), duplicated: total(\.duplicated),
             receiverDropped: total(\.dropped),
             latency: plan.hasLatency ? LatencySummary(receiver.latency) : nil)
     }
