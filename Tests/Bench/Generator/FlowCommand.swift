@@ -34,7 +34,7 @@ struct FlowCommand: ParsableCommand {
     @Option(help: "How many pairs of addresses to use, spread over the receivers.")
     var flows: Int?
 
-    @Option(help: "How many source addresses to go round.")
+    @Option(help: "How many source addresses to go round, if more than there are flows.")
     var sources = 1
 
     @Option(help: "Send to this address in place of the receivers' own.")

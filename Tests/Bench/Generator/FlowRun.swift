@@ -8,8 +8,8 @@
 // Counted by `frames`, a packet socket at each receiver sees each frame, and the result is exact: the
 // frames sent while measuring are marked, and lost is what never arrived of them. Counted by
 // `device`, nothing is added to the path; the rate is what the interface counted while measuring, and
-// lost is what was sent and not received over warm-up, measurement and drain, in which a stray frame
-// of another protocol may hide a lost one.
+// lost is what was sent and not received over warm-up, measurement and drain. A stray frame of another
+// protocol could hide a lost one there; it gives itself away by its size, and `foreign` tells.
 
 import CLinux
 import Glibc
@@ -50,6 +50,9 @@ struct FlowResult: Encodable {
     /// Frames per second that the sender tried to send, in the time it had.
     let frameRateAchieved: Double
     let lost: UInt64
+    /// Whether a receiving device counted frames of another size than the run's: then its count is not
+    /// exact. Null when frames are counted one by one.
+    let foreign: Bool?
     /// Null when counted by device.
     let reordered, duplicated: UInt64?
     /// Lost because the receiver was too slow. In `lost`, but not the switch's fault.
@@ -81,7 +84,11 @@ struct FlowRun {
 
     func measure() throws -> FlowResult {
         let clock = Clock()
-        try announce(clock)
+        for (index, receiver) in receivers.enumerated() {
+            let count = (plan.flowCount - index + receivers.count - 1) / receivers.count
+            try receiver.announce(addresses: max(1, count), run: run, clock)
+        }
+        usleep(50_000)
         let receiver = FrameReceiver(rings, flowCount: plan.flowCount)
         let receiving =
             rings.isEmpty ? nil : try PinnedThread(cpu: plan.receiverCPU) { try receiver.run() }
@@ -113,16 +120,15 @@ struct FlowRun {
     }
 
     private func send(_ clock: Clock) throws -> Sent {
-        let flows = (0..<plan.flowCount).map { flow in
-            FrameSender.Flow(
-                destination: plan.destination ?? destination(of: flow),
-                source: sender.derivedAddress(flow))
-        }
+        let addresses = FrameSender.Addresses(
+            sources: (0..<Swift.max(plan.flowCount, plan.sourceCount)).map {
+                sender.derivedAddress($0)
+            },
+            destinations: plan.destination.map { [$0] }
+                ?? (0..<plan.flowCount).map { destination(of: $0) },
+            flowCount: plan.flowCount)
         let frames = FrameSender(
-            socket: sender.socket, size: plan.size, run: run, flows: flows,
-            sources: plan.sourceCount > 1
-                ? (0..<plan.sourceCount).map { sender.derivedAddress($0) } : [],
-            clock: clock)
+            socket: sender.socket, size: plan.size, run: run, addresses: addresses, clock: clock)
         func mark() throws -> Sent.Mark {
             Sent.Mark(
                 time: Clock.now(), account: frames.account, device: try sender.counters(),
@@ -147,24 +153,6 @@ struct FlowRun {
         receivers[flow % receivers.count].derivedAddress(flow / receivers.count)
     }
 
-    /// Makes every receiver's addresses known to the switch.
-    private func announce(_ clock: Clock) throws {
-        for (index, receiver) in receivers.enumerated() {
-            let count = Swift.max(
-                1, (plan.flowCount - index + receivers.count - 1) / receivers.count)
-            let addresses = (0..<count).map { receiver.derivedAddress($0) }
-            let frames = FrameSender(
-                socket: receiver.socket, size: TestFrame.minimumSize, run: run,
-                flows: [FrameSender.Flow(destination: .broadcast, source: receiver.address)],
-                sources: addresses, clock: clock)
-            let start = Clock.now()
-            let total = UInt64(3 * count)
-            try frames.send(
-                .announcement, at: .paced(2000), from: start, to: start + total * 500_000 + 1)
-        }
-        usleep(50_000)
-    }
-
     private func result(
         _ sent: Sent, drained: [Attachment.Counters], _ receiver: FrameReceiver
     ) -> FlowResult {
@@ -173,9 +161,12 @@ struct FlowRun {
         let copies: UInt64 = plan.destination?.isMulticast == true ? UInt64(receivers.count) : 1
         let perPort: [UInt64]
         let lost: UInt64
+        var foreign: Bool?
         if rings.isEmpty {
             perPort = zip(sent.to.receivers, sent.from.receivers).map { ($0 - $1).received }
-            let all = zip(drained, sent.begin.receivers).reduce(0) { $0 + ($1.0 - $1.1).received }
+            let counts = zip(drained, sent.begin.receivers).map { $0 - $1 }
+            foreign = counts.contains { $0.receivedBytes != $0.received * UInt64(plan.size) }
+            let all = counts.reduce(0) { $0 + $1.received }
             let expected = (sent.to.account - sent.begin.account).sent * copies
             lost = expected > all ? expected - all : 0
         } else {
@@ -193,7 +184,7 @@ struct FlowRun {
             received: received, receivedPerPort: perPort, seconds: seconds,
             sentRate: Double(account.sent) / seconds, receivedRate: Double(received) / seconds,
             frameRateAchieved: Double(account.sent + account.rejected) / seconds, lost: lost,
-            reordered: total(\.reordered), duplicated: total(\.duplicated),
+            foreign: foreign, reordered: total(\.reordered), duplicated: total(\.duplicated),
             receiverDropped: total(\.dropped),
             latency: plan.hasLatency ? LatencySummary(receiver.latency) : nil)
     }

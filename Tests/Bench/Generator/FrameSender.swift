@@ -16,20 +16,15 @@ import CLinux
 import Glibc
 import Wire
 
-/// How fast to send.
-enum Rate: Sendable {
-    case max
-    /// Frames per second.
-    case paced(Double)
-}
-
 final class FrameSender {
     static let burst = 64
 
-    /// Where the frames of one flow go and come from.
-    struct Flow {
-        let destination: MACAddress
-        let source: MACAddress
+    /// Addresses that the frames go round: frame n is from source n modulo their number, to destination
+    /// n modulo theirs, and belongs to flow n modulo the number of flows.
+    struct Addresses {
+        var sources: [MACAddress]
+        var destinations: [MACAddress]
+        var flowCount = 1
     }
 
     struct Account {
@@ -45,9 +40,7 @@ final class FrameSender {
 
     private let socket: Int32
     private let run: UInt32
-    private let flows: [Flow]
-    /// Source addresses to go round, in place of the flow's; empty for the flow's.
-    private let sources: [MACAddress]
+    private let addresses: Addresses
     private let clock: Clock
     private let stride: Int
     private let memory: UnsafeMutableRawPointer
@@ -57,13 +50,11 @@ final class FrameSender {
     private(set) var account = Account()
 
     init(
-        socket: Int32, size: Int, run: UInt32, flows: [Flow], sources: [MACAddress] = [],
-        clock: Clock
+        socket: Int32, size: Int, run: UInt32, addresses: Addresses, clock: Clock
     ) {
         self.socket = socket
         self.run = run
-        self.flows = flows
-        self.sources = sources
+        self.addresses = addresses
         self.clock = clock
         stride = (size + 63) / 64 * 64
         memory = .allocate(byteCount: stride * FrameSender.burst, alignment: 64)
@@ -86,8 +77,7 @@ final class FrameSender {
         messages.deallocate()
     }
 
-    /// Sends frames of one kind from `start` to `end`, in monotonic time. Frame n of the sender's life
-    /// belongs to flow n modulo the number of flows.
+    /// Sends frames of one kind from `start` to `end`, in monotonic time.
     func send(
         _ kind: TestFrame.Kind, at rate: Rate, from start: UInt64, to end: UInt64
     ) throws(GeneratorError) {
@@ -100,23 +90,54 @@ final class FrameSender {
                 now = Clock.now()
             }
         case .paced(let perSecond):
-            let interval = 1e9 / perSecond
-            let total = UInt64(Double(end - start) / interval)
-            var offered: UInt64 = 0
-            while offered < total {
-                let now = Clock.now()
-                let due = min(total, UInt64(Double(now - start) / interval) + 1)
-                guard due > offered else {
-                    Clock.wait(until: start + UInt64(Double(offered) * interval))
-                    continue
-                }
-                let first = offered
-                let attempted = try sendBurst(Int(min(due - offered, 64)), kind) { place in
-                    start + UInt64(Double(first + UInt64(place)) * interval)
-                }
-                offered += UInt64(attempted)
+            var schedule = Schedule(perSecond: perSecond, from: start, to: end)
+            while let due = schedule.nextDue {
+                Clock.wait(until: due)
+                try sendDue(kind, &schedule)
             }
         }
+    }
+
+    /// Sends so many frames, each until it is taken.
+    func sendAll(_ kind: TestFrame.Kind, count: Int, at rate: Rate) throws(GeneratorError) {
+        let start = Clock.now()
+        switch rate {
+        case .max:
+            let goal = account.sent + UInt64(count)
+            while account.sent < goal {
+                let now = Clock.now()
+                try sendBurst(min(FrameSender.burst, Int(goal - account.sent)), kind) { _ in now }
+            }
+        case .paced(let perSecond):
+            var schedule = Schedule(perSecond: perSecond, from: start, count: count)
+            while let due = schedule.nextDue {
+                Clock.wait(until: due)
+                let sent = account.sent
+                let plan = schedule
+                try sendBurst(
+                    min(plan.dueCount(at: Clock.now()), FrameSender.burst), kind
+                ) { place in plan.due(plan.offered + place) }
+                schedule.offered += Int(account.sent - sent)
+            }
+        }
+    }
+
+    /// Sends what is due of a schedule by now, one burst of it at most.
+    @inline(__always)
+    func sendDue(_ kind: TestFrame.Kind, _ schedule: inout Schedule) throws(GeneratorError) {
+        let count = schedule.dueCount(at: Clock.now())
+        guard count > 0 else { return }
+        let plan = schedule
+        schedule.offered += try sendBurst(min(count, FrameSender.burst), kind) { place in
+            plan.due(plan.offered + place)
+        }
+    }
+
+    /// Sends one frame, stamped with a monotonic time; false when it was refused.
+    func sendOne(_ kind: TestFrame.Kind, due: UInt64) throws(GeneratorError) -> Bool {
+        let sent = account.sent
+        try sendBurst(1, kind) { _ in due }
+        return account.sent > sent
     }
 
     /// Sends up to `count` frames, the first refused one being the last to be tried; returns how many
@@ -127,14 +148,15 @@ final class FrameSender {
     ) throws(GeneratorError) -> Int {
         for place in 0..<count {
             let number = account.sent + UInt64(place)
-            let index = Int(number % UInt64(flows.count))
-            let source =
-                sources.isEmpty
-                ? flows[index].source : sources[Int(number % UInt64(sources.count))]
+            let sources = addresses.sources
+            let destinations = addresses.destinations
+            let flowCount = UInt64(addresses.flowCount)
             TestFrame.write(
-                to: memory + place * stride, destination: flows[index].destination,
-                source: source, run: run, kind: kind, flow: index,
-                sequence: number / UInt64(flows.count), time: clock.realTime(of: time(place)))
+                to: memory + place * stride,
+                destination: destinations[Int(number % UInt64(destinations.count))],
+                source: sources[Int(number % UInt64(sources.count))], run: run, kind: kind,
+                flow: Int(number % flowCount), sequence: number / flowCount,
+                time: clock.realTime(of: time(place)))
         }
         let sent = sendmmsg(socket, messages, UInt32(count), 0)
         if sent < 0 {

@@ -8,5 +8,5 @@ struct Generator: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "heddle-generator",
         abstract: "Sends test frames through a switch and says what became of them.",
-        subcommands: [FlowCommand.self])
+        subcommands: [FlowCommand.self, RequestCommand.self, LearnCommand.self])
 }

@@ -26,6 +26,9 @@ enum TestFrame {
         /// Traffic that fills the switch before the measurement.
         case warmUp
         case data
+        /// To be sent back as a reply.
+        case request
+        case reply
     }
 
     /// Writes everything but the padding.

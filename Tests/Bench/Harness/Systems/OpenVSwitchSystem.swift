@@ -8,6 +8,8 @@ struct OpenVSwitchSystem: System {
     var name = "Open vSwitch"
     /// Keys of other_config in the table Open_vSwitch, such as userspace-tso-enable.
     var settings: [String] = []
+    /// Keys of other_config of the bridge, such as mac-table-size.
+    var bridgeSettings: [String] = []
 
     var programs: [String] { ["ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl"] }
 
@@ -44,6 +46,7 @@ struct OpenVSwitchSystem: System {
         // Names are those of the switch's namespace until the devices are moved and renamed.
         let names = site.ports.indices.map { "port\($0)" }
         var bridge = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]
+        bridge += bridgeSettings.map { "other_config:\($0)" }
         for name in names {
             bridge += ["--", "add-port", "br0", name, "--", "set", "interface", name]
             bridge += ["type=internal"]
