@@ -22,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#define inlined static inline __attribute__((always_inline))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -53,19 +54,19 @@ static void *zeroed(size_t size) {
     return memset(memory, 0, size);
 }
 
-static uint64_t read64(const void *bytes) {
+inlined uint64_t read64(const void *bytes) {
     uint64_t value;
     memcpy(&value, bytes, 8);
     return __builtin_bswap64(value);
 }
 
-static uint16_t read16(const void *bytes) {
+inlined uint16_t read16(const void *bytes) {
     uint16_t value;
     memcpy(&value, bytes, 2);
     return __builtin_bswap16(value);
 }
 
-static void write16(void *bytes, uint16_t value) {
+inlined void write16(void *bytes, uint16_t value) {
     value = __builtin_bswap16(value);
     memcpy(bytes, &value, 2);
 }
@@ -101,14 +102,14 @@ enum domain_counter {
 
 // Written by the worker alone, by a relaxed load and store, and read by any thread.
 typedef _Atomic uint64_t counter;
-static counter port_counters[PORT_CAPACITY][P_COUNTERS + REASONS];
-static counter domain_counters[DOMAIN_CAPACITY][D_COUNTERS + REASONS];
+static counter port_counters[PORT_CAPACITY][(int)P_COUNTERS + REASONS];
+static counter domain_counters[DOMAIN_CAPACITY][(int)D_COUNTERS + REASONS];
 
-static inline void add(counter *word, uint64_t amount) { store(*word, load(*word) + amount); }
+inlined void add(counter *word, uint64_t amount) { store(*word, load(*word) + amount); }
 
 static void count_drop(enum reason reason, uint16_t port, uint16_t domain) {
-    add(&port_counters[port][P_COUNTERS + reason], 1);
-    add(&domain_counters[domain][D_COUNTERS + reason], 1);
+    add(&port_counters[port][(int)P_COUNTERS + reason], 1);
+    add(&domain_counters[domain][(int)D_COUNTERS + reason], 1);
 }
 
 // What one domain's frames of a burst come to, gathered before it is added to the counters.
@@ -123,7 +124,7 @@ enum { EXISTS = 1, UP = 2, ISOLATED_PORT = 4, STICKY = 8, ACCESS = 16, CAPTURED 
 struct port_entry {
     uint16_t untagged_domain;
     uint8_t flags, worker;
-    uint64_t *tagged;  // 4096 bits; NULL on an access port
+    const uint64_t *tagged;  // 4096 bits; bit 0 is never set
 };
 
 struct domain_entry {
@@ -186,18 +187,18 @@ struct location {
     int32_t index;  // -1: unknown
 };
 
-static inline uint64_t fdb_key(uint16_t domain, uint64_t address) {
+inlined uint64_t fdb_key(uint16_t domain, uint64_t address) {
     return (uint64_t)domain << 48 | address;
 }
 
-static inline uint32_t fdb_home(uint64_t key, uint64_t seed, uint64_t mask) {
+inlined uint32_t fdb_home(uint64_t key, uint64_t seed, uint64_t mask) {
     uint64_t hash = key ^ seed;
     hash = (hash ^ (hash >> 32)) * 0xD6E8FEB86659FD93;
     hash = (hash ^ (hash >> 32)) * 0xD6E8FEB86659FD93;
     return (uint32_t)((hash >> 32) & mask);
 }
 
-static inline int32_t fdb_find(
+inlined int32_t fdb_find(
     struct slot *slots, uint64_t mask, uint64_t key, uint32_t home) {
     uint64_t index = home;
     for (uint64_t steps = 0; steps <= mask; steps++) {
@@ -209,12 +210,12 @@ static inline int32_t fdb_find(
     return -1;
 }
 
-static inline bool fdb_is_expired(uint32_t tick, uint32_t now, uint32_t ageing) {
+inlined bool fdb_is_expired(uint32_t tick, uint32_t now, uint32_t ageing) {
     int32_t age = (int32_t)(now - tick);
     return age > 0 && (uint32_t)age > ageing;
 }
 
-static inline struct location fdb_lookup(
+inlined struct location fdb_lookup(
     struct slot *slots, uint64_t mask, uint32_t ageing, uint64_t key, uint32_t home, uint32_t now) {
     int32_t index = fdb_find(slots, mask, key, home);
     if (index < 0) return (struct location){.index = -1};
@@ -337,18 +338,18 @@ struct port_operations {
     void (*transmit)(struct port *, struct entry *, uint32_t);
 };
 
-static inline bool is_pending(struct offload offload) {
+inlined bool is_pending(struct offload offload) {
     return (offload.flags & NEEDS_CHECKSUM) != 0 || offload.gso_type != 0;
 }
 
-static inline struct offload read_offload(const uint8_t *header) {
+inlined struct offload read_offload(const uint8_t *header) {
     struct offload offload;
     memcpy(&offload, header, sizeof offload);
     offload.flags &= NEEDS_CHECKSUM | DATA_VALID;
     return offload;
 }
 
-static inline void write_offload(uint8_t *header, struct offload offload) {
+inlined void write_offload(uint8_t *header, struct offload offload) {
     memcpy(header, &offload, sizeof offload);
     uint16_t buffers = 1;
     memcpy(header + sizeof offload, &buffers, 2);
@@ -383,10 +384,16 @@ struct classified {
     uint32_t source_home, destination_home;
     uint16_t domain;
     uint8_t reason;
-    bool is_group;
 };
 
-static inline enum reason normalise(struct frame *frame) {
+static const uint64_t GROUP = 0x010000000000;
+
+// Access ports have an empty set, so that nothing has to be asked first.
+inlined bool is_tagged(const struct port_entry *entry, uint16_t vid) {
+    return (entry->tagged[vid >> 6] >> (vid & 63) & 1) != 0;
+}
+
+inlined enum reason normalise(struct frame *frame) {
     if (unlikely(frame->length < 14)) return RUNT;
     uint8_t *bytes = frame->bytes;
     if (read16(bytes + 12) == 0x8100) {
@@ -404,61 +411,48 @@ static inline enum reason normalise(struct frame *frame) {
 }
 
 // Addresses, VLAN and MTU: everything that needs no table but the configuration.
-static inline struct classified classify(
-    const struct frame *frame, uint16_t ingress, const struct context *context) {
-    struct classified result = {0};
+inlined void classify(
+    const struct frame *frame, uint16_t ingress, const struct context *context,
+    struct classified *result) {
     const struct port_entry *entry = &context->ports[ingress];
-    if (unlikely(!(entry->flags & UP))) {
-        result.reason = PORT_DOWN;
-        return result;
-    }
     uint64_t destination = read64(frame->bytes) >> 16;
     uint64_t source = read64(frame->bytes + 6) >> 16;
-    if (unlikely((source & 0x010000000000) != 0 || source == 0)) {
-        result.reason = INVALID_SOURCE;
-        return result;
-    }
-    if (unlikely((destination & ~(uint64_t)0xF) == 0x0180C2000000)) {
-        result.reason = RESERVED_ADDRESS;
-        return result;
-    }
-    uint16_t vid = frame->tci & 0xFFF, domain;
-    if (vid == 0) {
+    uint16_t vid = frame->tci & 0xFFF, domain = 0;
+    enum reason reason = NONE;
+    if (unlikely(!(entry->flags & UP))) {
+        reason = PORT_DOWN;
+    } else if (unlikely((source & GROUP) != 0 || source == 0)) {
+        reason = INVALID_SOURCE;
+    } else if (unlikely((destination & ~(uint64_t)0xF) == 0x0180C2000000)) {
+        reason = RESERVED_ADDRESS;
+    } else if (vid == 0) {
         domain = entry->untagged_domain;
-        if (unlikely(domain == 0)) {
-            result.reason = UNTAGGED_ON_TRUNK;
-            return result;
-        }
+        if (unlikely(domain == 0)) reason = UNTAGGED_ON_TRUNK;
     } else if (unlikely(entry->flags & ACCESS)) {
-        result.reason = TAG_ON_ACCESS;
-        result.domain = entry->untagged_domain;
-        return result;
+        reason = TAG_ON_ACCESS;
+        domain = entry->untagged_domain;
     } else if (unlikely(vid == 0xFFF)) {
-        result.reason = RESERVED_VLAN;
-        return result;
+        reason = RESERVED_VLAN;
     } else {
         domain = context->domain_of_vid[vid];
-        bool is_tagged = entry->tagged != NULL && (entry->tagged[vid >> 6] >> (vid & 63) & 1) != 0;
-        if (unlikely(domain == 0 || !(entry->untagged_domain == domain || is_tagged))) {
-            result.reason = VLAN_NOT_ALLOWED;
-            return result;
+        if (unlikely(domain == 0
+                     || !(entry->untagged_domain == domain || is_tagged(entry, vid)))) {
+            reason = VLAN_NOT_ALLOWED;
+            domain = 0;
         }
     }
-    result.domain = domain;
-    if (unlikely(frame->packet_length > context->domains[domain].mtu)) {
-        result.reason = OVERSIZE;
-        return result;
-    }
-    result.source = fdb_key(domain, source);
-    result.destination = fdb_key(domain, destination);
-    result.source_home = fdb_home(result.source, context->seed, context->mask);
-    result.destination_home = fdb_home(result.destination, context->seed, context->mask);
-    result.is_group = (destination & 0x010000000000) != 0;
-    return result;
+    if (unlikely(reason == NONE && frame->packet_length > context->domains[domain].mtu))
+        reason = OVERSIZE;
+    result->source = fdb_key(domain, source);
+    result->destination = fdb_key(domain, destination);
+    result->source_home = fdb_home(result->source, context->seed, context->mask);
+    result->destination_home = fdb_home(result->destination, context->seed, context->mask);
+    result->domain = domain;
+    result->reason = (uint8_t)reason;
 }
 
 // Source and destination in the FDB.
-static inline struct verdict resolve(
+inlined struct verdict resolve(
     const struct classified *classified, uint16_t ingress, const struct context *context) {
     struct verdict verdict = {
         .action = DROP, .reason = classified->reason, .domain = classified->domain,
@@ -480,7 +474,7 @@ static inline struct verdict resolve(
         return verdict;
     }
     struct location target = {.index = -1};
-    if (likely(!classified->is_group))
+    if (likely((classified->destination & GROUP) == 0))
         target = fdb_lookup(
             context->slots, context->mask, context->ageing, classified->destination,
             classified->destination_home, context->now);
@@ -499,14 +493,12 @@ static inline struct verdict resolve(
         verdict.reason = ISOLATED;
         return verdict;
     }
-    if (unlikely(!(egress->flags & UP))) return verdict;
-    if (egress->untagged_domain != verdict.domain) {
-        uint16_t vid = context->domains[verdict.domain].vid;
-        if (unlikely(vid == 0 || egress->tagged == NULL
-                     || (egress->tagged[vid >> 6] >> (vid & 63) & 1) == 0))
-            return verdict;
-        verdict.egress_vid = vid;
-    }
+    // Which of the two it is cannot be predicted: no branch for it.
+    uint16_t vid = context->domains[verdict.domain].vid;
+    bool is_untagged = egress->untagged_domain == verdict.domain;
+    bool is_member = is_untagged | is_tagged(egress, vid);
+    if (unlikely(!(is_member & ((egress->flags & UP) != 0)))) return verdict;
+    verdict.egress_vid = is_untagged ? 0 : vid;
     verdict.action = FORWARD;
     verdict.reason = NONE;
     verdict.egress = target.port;
@@ -529,7 +521,8 @@ struct reference {
 };
 
 struct chain {
-    int32_t head, tail;
+    int32_t head;   // -1: empty
+    int32_t *tail;  // where the next copy's place is written
 };
 
 struct entry_info {
@@ -552,7 +545,7 @@ struct worker {
     struct reference references[REFERENCES];
     uint32_t reference_count;
     struct chain chains[PORT_CAPACITY];
-    uint16_t active_ports[PORT_CAPACITY];
+    uint16_t active_ports[PORT_CAPACITY + 1];
     uint32_t active_count;
     struct entry entries[BURST];
     struct entry_info info[BURST];
@@ -560,7 +553,7 @@ struct worker {
 };
 
 // Fills an entry with a copy of a frame, tagged unless `vid` is 0.
-static inline void build_entry(
+inlined void build_entry(
     struct worker *worker, uint32_t place, const struct frame *frame, uint16_t vid) {
     if (vid == 0) {
         write_offload(frame->bytes - VNET_HEADER, frame->offload);
@@ -629,7 +622,7 @@ static void transmit_all(struct worker *worker) {
     for (uint32_t position = 0; position < worker->active_count; position++) {
         uint16_t port = worker->active_ports[position];
         int32_t next = worker->chains[port].head;
-        worker->chains[port] = (struct chain){-1, -1};
+        worker->chains[port] = (struct chain){-1, &worker->chains[port].head};
         if (unlikely(worker->attachments[port] == NULL)) never("ports without a device");
         uint32_t count = 0;
         while (next >= 0) {
@@ -650,19 +643,17 @@ static void transmit_all(struct worker *worker) {
     worker->reference_count = 0;
 }
 
-static inline void chain(
+inlined void chain(
     struct worker *worker, struct frame *frame, uint16_t egress, uint16_t vid, uint16_t domain) {
     if (unlikely(worker->reference_count == REFERENCES)) transmit_all(worker);
     int32_t place = (int32_t)worker->reference_count++;
     worker->references[place] = (struct reference){frame, -1, vid, domain};
+    // Egress ports come in any order: no branch for the first copy of a port.
     struct chain *list = &worker->chains[egress];
-    if (list->head < 0) {
-        list->head = place;
-        worker->active_ports[worker->active_count++] = egress;
-    } else {
-        worker->references[list->tail].next = place;
-    }
-    list->tail = place;
+    worker->active_ports[worker->active_count] = egress;
+    worker->active_count += list->head < 0;
+    *list->tail = place;
+    list->tail = &worker->references[place].next;
 }
 
 static bool flood(
@@ -698,13 +689,13 @@ static void forward(struct worker *worker, uint16_t ingress) {
         enum reason fault = normalise(frame);
         segments += frame->segments;
         if (unlikely(fault != NONE)) {
-            worker->classified[place] = (struct classified){.reason = fault};
+            worker->classified[place] = (struct classified){.reason = (uint8_t)fault};
             continue;
         }
-        struct classified classified = classify(frame, ingress, &context);
-        __builtin_prefetch(&context.slots[classified.source_home]);
-        __builtin_prefetch(&context.slots[classified.destination_home]);
-        worker->classified[place] = classified;
+        struct classified *classified = &worker->classified[place];
+        classify(frame, ingress, &context, classified);
+        __builtin_prefetch(&context.slots[classified->source_home]);
+        __builtin_prefetch(&context.slots[classified->destination_home]);
     }
     // Second pass. Frames of an access port are all of one domain and counted together.
     uint16_t home = snapshot->ports[ingress].untagged_domain;
@@ -955,6 +946,7 @@ static struct snapshot *make_snapshot(void) {
         1, PORTS, zeroed(PORTS * sizeof(struct port_entry)),
         zeroed(3 * sizeof(struct domain_entry)), zeroed(64 * sizeof(struct member)),
         zeroed(4096 * 2)};
+    static const uint64_t untagged[64] = {0}, tagged[64] = {1 << 10 | 1 << 20};
     uint32_t position = 0;
     for (uint16_t domain = 1; domain <= 2; domain++) {
         struct domain_entry *entry = &snapshot->domains[domain];
@@ -970,10 +962,9 @@ static struct snapshot *make_snapshot(void) {
     for (uint16_t port = 0; port < PORTS; port++) {
         struct port_entry *entry = &snapshot->ports[port];
         if (port < 6) {
-            *entry = (struct port_entry){domain_of(port, 0), EXISTS | UP | ACCESS, 0, NULL};
+            *entry = (struct port_entry){domain_of(port, 0), EXISTS | UP | ACCESS, 0, untagged};
         } else {
-            *entry = (struct port_entry){0, EXISTS | UP, 0, zeroed(64 * sizeof(uint64_t))};
-            entry->tagged[0] = 1 << 10 | 1 << 20;
+            *entry = (struct port_entry){0, EXISTS | UP, 0, tagged};
         }
     }
     return snapshot;
@@ -1012,7 +1003,7 @@ static struct run *make_run(uint64_t macs) {
     worker->burst.limit = BURST;
     for (int place = 0; place < BURST; place++)
         worker->burst.slots[place] = slots + (size_t)place * SLOT_STRIDE;
-    for (int port = 0; port < PORT_CAPACITY; port++) worker->chains[port] = (struct chain){-1, -1};
+    for (int port = 0; port < PORT_CAPACITY; port++) worker->chains[port] = (struct chain){-1, &worker->chains[port].head};
     run->time = 1000000000000;
     run->wiring.digest = 0xCBF29CE484222325;
     run->input = (struct input){
@@ -1048,7 +1039,8 @@ static void digest_verdict(struct run *run, int place, int port) {
         digest_word(&run->wiring.digest, fault);
         return;
     }
-    struct classified classified = classify(&frame, (uint16_t)port, &context);
+    struct classified classified;
+    classify(&frame, (uint16_t)port, &context, &classified);
     struct verdict verdict = resolve(&classified, (uint16_t)port, &context);
     digest_word(
         &run->wiring.digest,
@@ -1072,10 +1064,10 @@ static uint64_t make_digest(struct run *run, uint64_t frames) {
     }
     run->wiring.is_recording = false;
     for (int port = 0; port < PORTS; port++)
-        for (int word = 0; word < P_COUNTERS + REASONS; word++)
+        for (int word = 0; word < (int)P_COUNTERS + REASONS; word++)
             digest_word(&run->wiring.digest, load(port_counters[port][word]));
     for (int domain = 0; domain <= 2; domain++)
-        for (int word = 0; word < D_COUNTERS + REASONS; word++)
+        for (int word = 0; word < (int)D_COUNTERS + REASONS; word++)
             digest_word(&run->wiring.digest, load(domain_counters[domain][word]));
     return run->wiring.digest;
 }
