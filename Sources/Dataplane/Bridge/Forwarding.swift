@@ -67,6 +67,16 @@ package enum Forwarding {
             pop(&frame)
         }
         frame.packetByteCount = frame.byteCount &- 14
+        guard frame.offload.isPending else {
+            frame.offload = frame.offload.plain
+            return .none
+        }
+        return admit(&frame)
+    }
+
+    /// Checks what the sender left to us; apart, so that the loops over plain frames stay short.
+    @inline(never)
+    private static func admit(_ frame: inout Frame) -> DropReason {
         switch frame.offload.admit(frame.buffer, byteCount: Int(frame.byteCount)) {
         case .plain, .checksumOnly: break
         case .gso(let gso):
@@ -166,7 +176,7 @@ package enum Forwarding {
     }
 
     /// Steps 5 and 6.
-    @inline(__always)
+    @inline(always)
     static func resolve(
         _ classified: Classified, ingress: UInt16, in context: Context
     ) -> Verdict {

@@ -5,7 +5,14 @@
 /// copy is dropped as `egress-handoff-full`; the slot stays here. A copy is counted by the worker
 /// where it ends: here when it is dropped, there when it is transmitted.
 extension Worker {
-    mutating func handOver(
+    /// Hands a unicast frame over, with its slot.
+    @inline(never)
+    mutating func handOver(place: Int, to egress: UInt16, domain: UInt16) {
+        let slot = burst.detachSlot(place)
+        handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
+    }
+
+    private mutating func handOver(
         _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, domain: UInt16
     ) {
         let owner = Int(snapshot.ports[Int(egress)].worker)

@@ -324,7 +324,9 @@ package struct Worker: ~Copyable {
         counters.add(flooded, .flooded, port: ingress)
     }
 
-    /// Learns or moves an address that was heard at `ingress`.
+    /// Learns or moves an address that was heard at `ingress`. Apart, as all that is rare, so that
+    /// the loop over a burst keeps its registers.
+    @inline(never)
     private mutating func learn(_ key: FDBKey, ingress: UInt16) {
         let isSticky = snapshot.ports[Int(ingress)].flags.contains(.sticky)
         if ownsFDB {
@@ -363,8 +365,7 @@ package struct Worker: ~Copyable {
         if Int(snapshot.ports[Int(egress)].worker) == index {
             chain(burst.frames + place, to: egress, vid: vid, domain: domain)
         } else {
-            let slot = burst.detachSlot(place)
-            handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
+            handOver(place: place, to: egress, domain: domain)
         }
     }
 
@@ -373,7 +374,7 @@ package struct Worker: ~Copyable {
     mutating func chain(
         _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16
     ) {
-        if referenceCount == Worker.referenceCapacity { transmitAll() }
+        if referenceCount == Worker.referenceCapacity { transmitEarly() }
         let reference = references + referenceCount
         reference.initialize(to: Reference(next: -1, vid: vid, domain: domain, frame: frame))
         // Egress ports come in any order: no branch for the first copy of a port.
@@ -385,6 +386,9 @@ package struct Worker: ~Copyable {
             .assumingMemoryBound(to: Int32.self)
         referenceCount &+= 1
     }
+
+    @inline(never)
+    private mutating func transmitEarly() { transmitAll() }
 
     /// Empties a chain.
     @inline(__always)
