@@ -59,7 +59,7 @@ package final class Snapshot: @unchecked Sendable {
     /// A set of VLAN IDs per port, after the empty one: 64 words each.
     private let vlanSets: UnsafeMutablePointer<UInt64>
     /// The ports themselves, by number.
-    let attachments: [(any Port)?]
+    let attachments: UnsafeMutablePointer<PortReference?>
     let captures: [CaptureTap]
     package let configuration: DataplaneConfiguration
 
@@ -91,10 +91,11 @@ package final class Snapshot: @unchecked Sendable {
             if domain.vid != 0 { domainOfVID[Int(domain.vid)] = domain.number }
         }
 
-        var attachments = [(any Port)?](repeating: nil, count: portCount)
+        attachments = .allocate(capacity: max(portCount, 1))
+        attachments.initialize(repeating: nil, count: max(portCount, 1))
         for port in configuration.ports {
             precondition(attachments[Int(port.number)] == nil, "two ports have one number")
-            attachments[Int(port.number)] = port.port
+            attachments[Int(port.number)] = PortReference(port.port)
             var flags: PortEntry.Flags = .exists
             if port.isUp { flags.insert(.up) }
             if port.isIsolated { flags.insert(.isolated) }
@@ -122,7 +123,6 @@ package final class Snapshot: @unchecked Sendable {
             }
             ports[Int(port.number)] = entry
         }
-        self.attachments = attachments
         captures = configuration.captures
 
         // Flood lists, one after the other in a single block.
@@ -172,6 +172,8 @@ package final class Snapshot: @unchecked Sendable {
     }
 
     deinit {
+        for number in 0..<portCount { attachments[number]?.release() }
+        attachments.deallocate()
         vlanSets.deallocate()
         ports.deallocate()
         domains.deallocate()

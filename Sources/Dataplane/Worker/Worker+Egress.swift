@@ -110,7 +110,7 @@ extension Worker {
     }
 
     /// Transmits `count` entries and accounts for each, domain by domain.
-    private mutating func send(_ count: Int, to attachment: any Port, port: UInt16) {
+    private mutating func send(_ count: Int, to attachment: PortReference, port: UInt16) {
         guard count > 0 else { return }
         attachment.transmit(UnsafeMutableBufferPointer(start: entries, count: count))
         if snapshot.ports[Int(port)].flags.contains(.captured) {
@@ -167,7 +167,7 @@ extension Worker {
     /// The copy counts as transmitted when every segment was, and otherwise as one drop: a receiver
     /// of part of a super-frame sees loss.
     private mutating func segment(
-        _ reference: Reference, to attachment: any Port, port: UInt16
+        _ reference: Reference, to attachment: PortReference, port: UInt16
     ) {
         countCopies(1, to: port, domain: reference.domain)
         guard
