@@ -82,6 +82,32 @@ package final class Counters: @unchecked Sendable {
         Counters.add(amount, to: domains + Int(domain) * Counters.domainStride + counter.rawValue)
     }
 
+    /// Counts received frames of a domain.
+    @inline(__always)
+    func addReceived(_ tally: Worker.Tally, domain: UInt16) {
+        add(tally.frames, .received, domain: domain)
+        add(tally.bytes, .receivedBytes, domain: domain)
+        add(tally.segments, .receivedSegments, domain: domain)
+        add(tally.forwarded, .forwarded, domain: domain)
+    }
+
+    /// Counts the frames that a port received.
+    @inline(__always)
+    func addReceived(_ tally: Worker.Tally, port: UInt16) {
+        add(tally.frames, .received, port: port)
+        add(tally.bytes, .receivedBytes, port: port)
+        add(tally.segments, .receivedSegments, port: port)
+        add(tally.forwarded, .forwarded, port: port)
+    }
+
+    /// Counts copies of a domain that left the switch.
+    @inline(__always)
+    func addTransmitted(_ tally: Worker.Tally, domain: UInt16) {
+        add(tally.frames, .transmitted, domain: domain)
+        add(tally.bytes, .transmittedBytes, domain: domain)
+        add(tally.segments, .transmittedSegments, domain: domain)
+    }
+
     /// Counts a drop at its port, and at its domain if the frame had one.
     @inline(__always)
     func drop(_ reason: DropReason, port: UInt16, domain: UInt16, count: UInt64 = 1) {

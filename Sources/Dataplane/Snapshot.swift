@@ -12,8 +12,9 @@ package final class Snapshot: @unchecked Sendable {
         var untaggedDomain: UInt16
         var flags: Flags
         var worker: UInt8
-        /// 4096 bits: the VLAN IDs that are accepted and sent tagged; nil on an access port.
-        var tagged: UnsafeMutablePointer<UInt64>?
+        /// 4096 bits: the VLAN IDs that are accepted and sent tagged. An access port has the empty
+        /// set, so that nobody has to ask first; bit 0 is never set.
+        var tagged: UnsafePointer<UInt64>
 
         struct Flags: OptionSet {
             let rawValue: UInt8
@@ -27,8 +28,7 @@ package final class Snapshot: @unchecked Sendable {
 
         @inline(__always)
         func isTagged(_ vid: UInt16) -> Bool {
-            guard let tagged else { return false }
-            return tagged[Int(vid >> 6)] & (1 << UInt64(vid & 63)) != 0
+            tagged[Int(vid >> 6)] & (1 &<< UInt64(vid & 63)) != 0
         }
     }
 
@@ -56,8 +56,10 @@ package final class Snapshot: @unchecked Sendable {
     let members: UnsafeMutablePointer<Member>
     /// VLAN ID → domain number; 0 for none. 4096 places.
     let domainOfVID: UnsafeMutablePointer<UInt16>
+    /// A set of VLAN IDs per port, after the empty one: 64 words each.
+    private let vlanSets: UnsafeMutablePointer<UInt64>
     /// The ports themselves, by number.
-    let attachments: [(any Port)?]
+    let attachments: UnsafeMutablePointer<PortReference?>
     let captures: [CaptureTap]
     package let configuration: DataplaneConfiguration
 
@@ -69,9 +71,11 @@ package final class Snapshot: @unchecked Sendable {
         portCount = configuration.ports.map { Int($0.number) + 1 }.max() ?? 0
         domainCount = (configuration.domains.map { Int($0.number) + 1 }.max() ?? 1)
 
+        vlanSets = .allocate(capacity: 64 * (portCount + 1))
+        vlanSets.initialize(repeating: 0, count: 64 * (portCount + 1))
         ports = .allocate(capacity: max(portCount, 1))
         ports.initialize(
-            repeating: PortEntry(untaggedDomain: 0, flags: [], worker: 0, tagged: nil),
+            repeating: PortEntry(untaggedDomain: 0, flags: [], worker: 0, tagged: vlanSets),
             count: max(portCount, 1))
         domains = .allocate(capacity: domainCount)
         domains.initialize(
@@ -87,10 +91,11 @@ package final class Snapshot: @unchecked Sendable {
             if domain.vid != 0 { domainOfVID[Int(domain.vid)] = domain.number }
         }
 
-        var attachments = [(any Port)?](repeating: nil, count: portCount)
+        attachments = .allocate(capacity: max(portCount, 1))
+        attachments.initialize(repeating: nil, count: max(portCount, 1))
         for port in configuration.ports {
             precondition(attachments[Int(port.number)] == nil, "two ports have one number")
-            attachments[Int(port.number)] = port.port
+            attachments[Int(port.number)] = PortReference(port.port)
             var flags: PortEntry.Flags = .exists
             if port.isUp { flags.insert(.up) }
             if port.isIsolated { flags.insert(.isolated) }
@@ -99,26 +104,25 @@ package final class Snapshot: @unchecked Sendable {
                 flags.insert(.captured)
             }
             var entry = PortEntry(
-                untaggedDomain: 0, flags: flags, worker: UInt8(port.worker), tagged: nil)
+                untaggedDomain: 0, flags: flags, worker: UInt8(port.worker),
+                tagged: vlanSets)
             switch port.membership {
             case .access(let domain):
                 precondition(domains[Int(domain)].exists)
                 entry.untaggedDomain = domain
                 entry.flags.insert(.access)
             case .trunk(let allowed, let native):
-                let bits = UnsafeMutablePointer<UInt64>.allocate(capacity: 64)
-                bits.initialize(repeating: 0, count: 64)
+                let bits = vlanSets + 64 * (Int(port.number) + 1)
                 for domain in allowed {
                     let vid = domains[Int(domain)].vid
                     precondition(vid != 0, "a trunk carries a domain that has no VLAN ID")
                     bits[Int(vid >> 6)] |= 1 << UInt64(vid & 63)
                 }
-                entry.tagged = bits
+                entry.tagged = UnsafePointer(bits)
                 entry.untaggedDomain = native ?? 0
             }
             ports[Int(port.number)] = entry
         }
-        self.attachments = attachments
         captures = configuration.captures
 
         // Flood lists, one after the other in a single block.
@@ -152,9 +156,14 @@ package final class Snapshot: @unchecked Sendable {
     static func egressVID(
         of port: PortEntry, in domain: UInt16, domains: UnsafeMutablePointer<DomainEntry>
     ) -> UInt16? {
-        if port.untaggedDomain == domain { return 0 }
+        // Which of the two it is cannot be predicted where access and trunk ports mix: both are
+        // worked out, and no branch is taken for it.
         let vid = domains[Int(domain)].vid
-        return vid != 0 && port.isTagged(vid) ? vid : nil
+        let isUntagged = port.untaggedDomain == domain
+        let isTagged = port.isTagged(vid)
+        let isMember = (isUntagged ? 1 : 0) | (isTagged ? 1 : 0)
+        guard isMember != 0 else { return nil }
+        return isUntagged ? 0 : vid
     }
 
     /// As ``egressVID(of:in:domains:)``, by number.
@@ -163,7 +172,9 @@ package final class Snapshot: @unchecked Sendable {
     }
 
     deinit {
-        for number in 0..<portCount { ports[number].tagged?.deallocate() }
+        for number in 0..<portCount { attachments[number]?.release() }
+        attachments.deallocate()
+        vlanSets.deallocate()
         ports.deallocate()
         domains.deallocate()
         members.deallocate()

@@ -42,7 +42,7 @@ struct FDBTests {
         fdb.setAgeing(ticks: 100)
         fdb.learn(Self.key(1), port: 3, sticky: false, now: 0)
         let entry = try #require(fdb.lookup(Self.key(1), now: 90, isOwner: true))
-        fdb.refresh(at: entry.index, now: 90)
+        fdb.table.refresh(at: entry.index, now: 90)
         #expect(fdb.lookup(Self.key(1), now: 190, isOwner: true)?.port == 3)
     }
 
@@ -124,7 +124,7 @@ struct FDBTests {
         #expect(fdb.setLimit(3, port: 1))
         for number in 0..<3 { fdb.learn(Self.key(UInt64(number)), port: 1, sticky: false, now: 0) }
         let busy = try #require(fdb.lookup(Self.key(0), now: 5, isOwner: true))
-        fdb.refresh(at: busy.index, now: 5)
+        fdb.table.refresh(at: busy.index, now: 5)
         fdb.learn(Self.key(3), port: 1, sticky: false, now: 6)
         #expect(fdb.learnedCount(port: 1) == 3)
         #expect(fdb.lookup(Self.key(0), now: 6, isOwner: true) != nil)

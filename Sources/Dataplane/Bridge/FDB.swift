@@ -178,88 +178,29 @@ package final class FDB: @unchecked Sendable {
         let index: Int32
     }
 
+    /// The table as a burst's look-ups see it.
     @inline(__always)
-    func home(_ key: UInt64) -> Int {
-        // A 64-bit finaliser (two rounds of xor-shift-multiply) over the seeded key.
-        var hash = key ^ seed
-        hash = (hash ^ (hash >> 32)) &* 0xD6E8_FEB8_6659_FD93
-        hash = (hash ^ (hash >> 32)) &* 0xD6E8_FEB8_6659_FD93
-        return Int(truncatingIfNeeded: hash >> 32) & mask
+    var table: FDBTable {
+        FDBTable(
+            slots: slots, mask: UInt32(truncatingIfNeeded: mask), seed: seed, state: state,
+            ageingTicks: ageingTicks)
     }
 
-    /// The place of `key`, or -1. Owner, or a reader that validates the sequence.
+    /// The place where the search for `key` begins.
     @inline(__always)
-    func find(_ key: UInt64) -> Int {
-        var index = home(key)
-        // Bounded: at half load a free place always ends the walk for the owner; the bound is for a
-        // reader whose table changes under it.
-        var steps = 0
-        while steps <= mask {
-            let found = slots[index].key.load(ordering: .acquiring)
-            if found == key { return index }
-            if found == 0 { return -1 }
-            index = (index &+ 1) & mask
-            steps &+= 1
-        }
-        return -1
-    }
+    func home(_ key: UInt64) -> Int { Int(table.home(key)) }
+
+    /// The place of `key`, or -1. Owner, or a reader that validates the sequence.
+    func find(_ key: UInt64) -> Int { table.find(key, from: table.home(key)) }
 
     /// Looks an address up; nil when it is unknown or expired at `now`.
     ///
     /// - Parameter isOwner: whether the calling thread is the owner, which needs no validation.
-    @inline(__always)
     package func lookup(_ key: FDBKey, now: UInt32, isOwner: Bool) -> Location? {
-        if isOwner { return read(key, now: now) }
-        var attempts = 0
-        while true {
-            let before = state.pointee.sequence.load(ordering: .acquiring)
-            if before & 1 == 0 {
-                let result = read(key, now: now)
-                atomicMemoryFence(ordering: .acquiring)
-                if state.pointee.sequence.load(ordering: .relaxed) == before { return result }
-            }
-            attempts &+= 1
-            // The owner may have been descheduled inside a change: the table then stands still, and a
-            // hit whose key is the same before and after is right. Only a miss needs validation.
-            if attempts & 63 == 0, let result = read(key, now: now) {
-                atomicMemoryFence(ordering: .acquiring)
-                let found = slots[Int(result.index)].key.load(ordering: .relaxed)
-                if found == key.word { return result }
-            }
-            // An unknown address is flooded, which is slower and never wrong.
-            if attempts > 4096 { return nil }
-        }
+        table.lookup(key.word, from: table.home(key.word), now: now, isOwner: isOwner)
     }
 
-    @inline(__always)
-    private func read(_ key: FDBKey, now: UInt32) -> Location? {
-        let index = find(key.word)
-        guard index >= 0 else { return nil }
-        let word = slots[index].location.load(ordering: .relaxed)
-        let tick = slots[index].tick.load(ordering: .relaxed)
-        let kind = Kind(rawValue: UInt8(truncatingIfNeeded: word >> 16)) ?? .dynamic
-        if kind != .static, isExpired(tick, now: now) { return nil }
-        return Location(
-            port: UInt16(truncatingIfNeeded: word), kind: kind, tick: tick,
-            index: Int32(truncatingIfNeeded: index))
-    }
-
-    @inline(__always)
-    func isExpired(_ tick: UInt32, now: UInt32) -> Bool {
-        // Signed distance: a refresh by a worker whose clock reading is later is not "long ago".
-        let age = Int32(bitPattern: now &- tick)
-        return age > 0
-            && UInt32(bitPattern: age) > state.pointee.ageingTicks.load(ordering: .relaxed)
-    }
-
-    /// Notes that the address whose entry a lookup found at `index` was heard now. Any worker.
-    ///
-    /// Should the entry have moved or gone since the lookup, the wrong one lives a little longer or
-    /// a free place gets a tick that nobody reads.
-    @inline(__always)
-    func refresh(at index: Int32, now: UInt32) {
-        slots[Int(index)].tick.store(now, ordering: .relaxed)
-    }
+    func isExpired(_ tick: UInt32, now: UInt32) -> Bool { table.isExpired(tick, now: now) }
 
     // MARK: Counts, for any thread
 

@@ -34,12 +34,9 @@ package struct Verdict: Equatable, Sendable {
     package var sourceIndex: Int32 = -1
 
     @inline(__always)
-    static func drop(
-        _ reason: DropReason, domain: UInt16 = 0, learning: Learning = .none,
-        sourceIndex: Int32 = -1
-    ) -> Verdict {
+    static func drop(_ reason: DropReason, domain: UInt16) -> Verdict {
         Verdict(
-            action: .drop, reason: reason, learning: learning, domain: domain, egress: 0,
-            egressVID: 0, sourceIndex: sourceIndex)
+            action: .drop, reason: reason, learning: .none, domain: domain, egress: 0,
+            egressVID: 0)
     }
 }

@@ -42,6 +42,27 @@ package struct Burst: ~Copyable {
         count &+= 1
     }
 
+    /// The slots of the places that can still be filled, in order, for a port that fills several at
+    /// once: the frame of each goes ``SlotSize/headroom`` bytes behind the slot's start.
+    package var emptySlots: UnsafeBufferPointer<UnsafeMutableRawPointer> {
+        UnsafeBufferPointer(start: slots + count, count: limit - count)
+    }
+
+    /// Adds frames that were written into the first of ``emptySlots``, each of the given length and
+    /// with its vnet header right before it: one call for all that a port has received.
+    package mutating func append(vnetFrames byteCounts: UnsafeBufferPointer<UInt32>) {
+        precondition(byteCounts.count <= limit - count)
+        for byteCount in byteCounts {
+            precondition(byteCount <= SlotSize.maximumFrame)
+            let bytes = slots[count] + SlotSize.headroom
+            (frames + count).initialize(
+                to: Frame(
+                    bytes: bytes, byteCount: Int(byteCount),
+                    offload: Offload(wire: bytes - SlotSize.vnetHeader)))
+            count &+= 1
+        }
+    }
+
     /// Gets slots for every place from the pool, as far as it has them.
     mutating func refill(from pool: inout FramePool) {
         while limit < Burst.capacity, let slot = pool.take() {

@@ -117,6 +117,12 @@ extension Offload {
         check(frame, byteCount: frame.count)
     }
 
+    /// What is kept of the offload of a complete frame: positions mean nothing there.
+    @inline(__always)
+    var plain: Offload {
+        Offload(flags: flags & Self.dataValid, checksumStart: 0, checksumOffset: 0)
+    }
+
     /// Checks the offload and, when it fits, keeps of it only what was verified: the header length,
     /// which the kernel takes at its word (a TUN device refuses a frame shorter than it), becomes
     /// the parsed one, and a plain frame loses positions that mean nothing. What a port passes on
@@ -127,7 +133,7 @@ extension Offload {
         let finding = check(headers, byteCount: byteCount)
         switch finding {
         case .plain:
-            self = Offload(flags: flags & Self.dataValid, checksumStart: 0, checksumOffset: 0)
+            self = plain
         case .checksumOnly:
             headerByteCount = 0
             gsoSize = 0

@@ -24,7 +24,7 @@ extension Worker {
         for position in 0..<activeCount {
             let port = activePorts[position]
             let head = chains[Int(port)].head
-            chains[Int(port)] = Chain(head: -1, tail: -1)
+            Worker.makeEmpty(chains + Int(port))
             transmit(chain: head, port: port)
         }
         activeCount = 0
@@ -96,48 +96,59 @@ extension Worker {
                 bodyByteCount: Int(frame.byteCount) - 12, outcome: .none))
     }
 
-    /// Counts a copy that is to leave by `port`.
+    /// Counts copies that were to leave by `port`.
     @inline(__always)
-    func countCopy(to port: UInt16, domain: UInt16) {
-        counters.add(1, .copies, port: port)
-        counters.add(1, .copies, domain: domain)
+    private func countCopies(_ count: UInt64, to port: UInt16, domain: UInt16) {
+        counters.add(count, .copies, port: port)
+        counters.add(count, .copies, domain: domain)
     }
 
-    /// Transmits `count` entries and accounts for each.
-    private mutating func send(_ count: Int, to attachment: any Port, port: UInt16) {
+    /// Counts a copy that ends before it got as far as its port's `transmit`.
+    func dropCopy(_ reason: DropReason, to port: UInt16, domain: UInt16) {
+        countCopies(1, to: port, domain: domain)
+        counters.drop(reason, port: port, domain: domain)
+    }
+
+    /// Transmits `count` entries and accounts for each, domain by domain.
+    private mutating func send(_ count: Int, to attachment: PortReference, port: UInt16) {
         guard count > 0 else { return }
         attachment.transmit(UnsafeMutableBufferPointer(start: entries, count: count))
         if snapshot.ports[Int(port)].flags.contains(.captured) {
             captureEgress(count, port: port)
         }
-        var sent: UInt64 = 0
-        var bytes: UInt64 = 0
-        var segmentCount: UInt64 = 0
-        for place in 0..<count {
-            let entry = entries + place
-            if entry.pointee.outcome == .none {
-                let info = entryInfo[place]
-                let byteCount = UInt64(entry.pointee.frameByteCount)
-                sent &+= 1
-                bytes &+= byteCount
-                segmentCount &+= UInt64(info.segmentCount)
-                counters.add(1, .transmitted, domain: info.domain)
-                counters.add(byteCount, .transmittedBytes, domain: info.domain)
-                counters.add(UInt64(info.segmentCount), .transmittedSegments, domain: info.domain)
-            } else {
-                counters.drop(
-                    entry.pointee.outcome, port: port, domain: entryInfo[place].domain)
-            }
+        var total = Tally()
+        var start = 0
+        while start < count {
+            let domain = entryInfo[start].domain
+            var run = Tally()
+            var place = start
+            repeat {
+                let entry = entries + place
+                if entry.pointee.outcome == .none {
+                    run.frames &+= 1
+                    run.bytes &+= UInt64(truncatingIfNeeded: entry.pointee.frameByteCount)
+                    run.segments &+= UInt64(entryInfo[place].segmentCount)
+                } else {
+                    counters.drop(entry.pointee.outcome, port: port, domain: domain)
+                }
+                place &+= 1
+            } while place < count && entryInfo[place].domain == domain
+            countCopies(UInt64(place &- start), to: port, domain: domain)
+            counters.addTransmitted(run, domain: domain)
+            total.frames &+= run.frames
+            total.bytes &+= run.bytes
+            total.segments &+= run.segments
+            start = place
         }
-        counters.add(sent, .transmitted, port: port)
-        counters.add(bytes, .transmittedBytes, port: port)
-        counters.add(segmentCount, .transmittedSegments, port: port)
+        counters.add(total.frames, .transmitted, port: port)
+        counters.add(total.bytes, .transmittedBytes, port: port)
+        counters.add(total.segments, .transmittedSegments, port: port)
     }
 
     private mutating func dropChain(_ head: Int32, port: UInt16) {
         var next = head
         while next >= 0 {
-            counters.drop(.egressDown, port: port, domain: references[Int(next)].domain)
+            dropCopy(.egressDown, to: port, domain: references[Int(next)].domain)
             next = references[Int(next)].next
         }
     }
@@ -156,8 +167,9 @@ extension Worker {
     /// The copy counts as transmitted when every segment was, and otherwise as one drop: a receiver
     /// of part of a super-frame sees loss.
     private mutating func segment(
-        _ reference: Reference, to attachment: any Port, port: UInt16
+        _ reference: Reference, to attachment: PortReference, port: UInt16
     ) {
+        countCopies(1, to: port, domain: reference.domain)
         guard
             var segmenter = Segmenter(
                 frame: reference.frame.pointee.buffer, offload: reference.frame.pointee.offload)

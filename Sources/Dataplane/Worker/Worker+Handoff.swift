@@ -2,13 +2,20 @@
 ///
 /// A handover moves the slot: the other worker transmits from it and sends the pointer back by the
 /// return ring, which has room for every slot there is. When the other worker's ring is full the
-/// copy is dropped as `egress-handoff-full`; the slot stays here.
+/// copy is dropped as `egress-handoff-full`; the slot stays here. A copy is counted by the worker
+/// where it ends: here when it is dropped, there when it is transmitted.
 extension Worker {
-    mutating func handOver(
+    /// Hands a unicast frame over, with its slot.
+    @inline(never)
+    mutating func handOver(place: Int, to egress: UInt16, domain: UInt16) {
+        let slot = burst.detachSlot(place)
+        handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
+    }
+
+    private mutating func handOver(
         _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, domain: UInt16
     ) {
         let owner = Int(snapshot.ports[Int(egress)].worker)
-        countCopy(to: egress, domain: domain)
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
@@ -18,14 +25,13 @@ extension Worker {
             peersToWake |= 1 << UInt64(owner)
         } else {
             pool.put(slot)
-            counters.drop(.egressHandoffFull, port: egress, domain: domain)
+            dropCopy(.egressHandoffFull, to: egress, domain: domain)
         }
     }
 
     mutating func handOverCopy(place: Int, to egress: UInt16, domain: UInt16) {
         guard let slot = pool.take() else {
-            countCopy(to: egress, domain: domain)
-            counters.drop(.egressHandoffFull, port: egress, domain: domain)
+            dropCopy(.egressHandoffFull, to: egress, domain: domain)
             return
         }
         var frame = burst.frames[place]
@@ -53,9 +59,9 @@ extension Worker {
             {
                 chain(
                     foreignFrames + count, to: handoff.egress, vid: vid,
-                    domain: handoff.domain, isCounted: true)
+                    domain: handoff.domain)
             } else {
-                counters.drop(.egressDown, port: handoff.egress, domain: handoff.domain)
+                dropCopy(.egressDown, to: handoff.egress, domain: handoff.domain)
             }
             count += 1
         }

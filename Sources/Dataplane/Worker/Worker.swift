@@ -25,16 +25,29 @@ package struct Worker: ~Copyable {
 
     /// One copy waiting for its egress port.
     struct Reference {
-        var frame: UnsafeMutablePointer<Frame>
+        /// The next copy's place, -1 after the last. First, as in ``Chain``: `Chain.tail` points
+        /// to the one or the other.
         var next: Int32
         var vid: UInt16
         var domain: UInt16
+        var frame: UnsafeMutablePointer<Frame>
     }
 
     /// The copies waiting for one port.
     struct Chain {
+        /// The first copy's place; -1 when there is none.
         var head: Int32
-        var tail: Int32
+        /// Where the next copy's place is to be written: `head`, or the last copy's `next`.
+        var tail: UnsafeMutablePointer<Int32>
+    }
+
+    /// What one domain's frames come to, gathered before it is added to the domain's counters.
+    struct Tally {
+        var frames: UInt64 = 0
+        var bytes: UInt64 = 0
+        var segments: UInt64 = 0
+        /// Received ones that were forwarded.
+        var forwarded: UInt64 = 0
     }
 
     let fabric: Fabric
@@ -47,6 +60,10 @@ package struct Worker: ~Copyable {
     var pool: FramePool
     var burst: Burst
     var segments: SegmentBuffer
+    /// The burst between the two passes of ``forward(ingress:)``.
+    let classified: UnsafeMutablePointer<Forwarding.Classified>
+    /// Sum of the keys that the first pass touched: it keeps the loads from being optimised away.
+    var touched: UInt64 = 0
     let references: UnsafeMutablePointer<Reference>
     var referenceCount = 0
     let chains: UnsafeMutablePointer<Chain>
@@ -77,10 +94,12 @@ package struct Worker: ~Copyable {
         burst = Burst()
         burst.refill(from: &pool)
         segments = SegmentBuffer()
+        classified = .allocate(capacity: Burst.capacity)
         references = .allocate(capacity: Worker.referenceCapacity)
         chains = .allocate(capacity: fabric.portCapacity)
-        chains.initialize(repeating: Chain(head: -1, tail: -1), count: fabric.portCapacity)
-        activePorts = .allocate(capacity: fabric.portCapacity)
+        for port in 0..<fabric.portCapacity { Worker.makeEmpty(chains + port) }
+        // One place more than there are ports: ``chain`` writes before it knows.
+        activePorts = .allocate(capacity: fabric.portCapacity + 1)
         entries = .allocate(capacity: Burst.capacity)
         entryInfo = .allocate(capacity: Burst.capacity)
         tagHeads = .allocate(byteCount: Burst.capacity * TagHead.stride, alignment: 64)
@@ -90,6 +109,7 @@ package struct Worker: ~Copyable {
     }
 
     deinit {
+        classified.deallocate()
         references.deallocate()
         chains.deallocate()
         activePorts.deallocate()
@@ -232,34 +252,63 @@ package struct Worker: ~Copyable {
     private mutating func forward(ingress: UInt16) {
         let context = Forwarding.Context(
             snapshot: snapshot, fdb: fabric.fdb, isOwner: ownsFDB, now: tick)
-        let isSticky = snapshot.ports[Int(ingress)].flags.contains(.sticky)
-        var bytes: UInt64 = 0
-        var segmentCount: UInt64 = 0
-        var forwarded: UInt64 = 0
-        var flooded: UInt64 = 0
-        for place in 0..<burst.count {
-            let frame = burst.frames + place
-            bytes &+= UInt64(frame.pointee.byteCount)
+        let frames = burst.frames
+        let count = burst.count
+        var port = Tally()
+        // First pass: everything up to the table.
+        for place in 0..<count {
+            let frame = frames + place
+            port.bytes &+= UInt64(frame.pointee.byteCount)
             let fault = Forwarding.normalise(&frame.pointee)
-            segmentCount &+= UInt64(frame.pointee.segmentCount)
-            let verdict =
-                fault == .none
-                ? Forwarding.decide(frame.pointee, ingress: ingress, in: context) : .drop(fault)
-            if verdict.domain != 0 {
-                counters.add(1, .received, domain: verdict.domain)
-                counters.add(
-                    UInt64(frame.pointee.byteCount), .receivedBytes, domain: verdict.domain)
-                counters.add(
-                    UInt64(frame.pointee.segmentCount), .receivedSegments, domain: verdict.domain)
+            port.segments &+= UInt64(frame.pointee.segmentCount)
+            guard fault == .none else {
+                (classified + place).initialize(to: .drop(fault))
+                continue
             }
-            learn(verdict, frame: frame.pointee, ingress: ingress, isSticky: isSticky)
+            (classified + place).initialize(
+                to: Forwarding.classify(frame.pointee, ingress: ingress, in: context))
+        }
+        // In a loop of its own, so short that the processor has dozens of these loads under way at
+        // once; beside the parsing it would get to four.
+        var touched: UInt64 = 0
+        for place in 0..<count {
+            touched ^= context.table.touch(classified[place].sourceHome)
+            touched ^= context.table.touch(classified[place].destinationHome)
+        }
+        self.touched = touched
+
+        // Second pass. The frames of an access port are all of one domain and counted together; on
+        // a trunk any frame's may be another, which no branch predictor can guess.
+        let home = context.ports[Int(ingress)].untaggedDomain
+        var tally = Tally()
+        var flooded: UInt64 = 0
+        for place in 0..<count {
+            let frame = frames + place
+            let verdict = Forwarding.resolve(classified[place], ingress: ingress, in: context)
+            let forwarded: UInt64 = verdict.action == .forward ? 1 : 0
+            if verdict.domain == home {
+                tally.frames &+= 1
+                tally.bytes &+= UInt64(frame.pointee.byteCount)
+                tally.segments &+= UInt64(frame.pointee.segmentCount)
+                tally.forwarded &+= forwarded
+            } else if verdict.domain != 0 {
+                counters.addReceived(
+                    Tally(
+                        frames: 1, bytes: UInt64(frame.pointee.byteCount),
+                        segments: UInt64(frame.pointee.segmentCount), forwarded: forwarded),
+                    domain: verdict.domain)
+            }
+            port.forwarded &+= forwarded
+            if verdict.learning == .refresh {
+                context.table.refresh(at: verdict.sourceIndex, now: context.now)
+            } else if verdict.learning != .none {
+                learn(FDBKey(word: classified[place].source), ingress: ingress)
+            }
             switch verdict.action {
             case .forward:
-                forwarded &+= 1
-                counters.add(1, .forwarded, domain: verdict.domain)
                 deliver(place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain)
             case .flood:
-                if flood(place: place, ingress: ingress, domain: verdict.domain, in: context) {
+                if flood(place: place, ingress: ingress, domain: verdict.domain) {
                     flooded &+= 1
                     counters.add(1, .flooded, domain: verdict.domain)
                 } else {
@@ -269,39 +318,29 @@ package struct Worker: ~Copyable {
                 counters.drop(verdict.reason, port: ingress, domain: verdict.domain)
             }
         }
-        counters.add(UInt64(burst.count), .received, port: ingress)
-        counters.add(bytes, .receivedBytes, port: ingress)
-        counters.add(segmentCount, .receivedSegments, port: ingress)
-        counters.add(forwarded, .forwarded, port: ingress)
+        if home != 0 { counters.addReceived(tally, domain: home) }
+        port.frames = UInt64(count)
+        counters.addReceived(port, port: ingress)
         counters.add(flooded, .flooded, port: ingress)
     }
 
-    /// Carries out a verdict's learning effect.
-    @inline(__always)
-    private mutating func learn(
-        _ verdict: Verdict, frame: Frame, ingress: UInt16, isSticky: Bool
-    ) {
-        switch verdict.learning {
-        case .none: return
-        case .refresh: fabric.fdb.refresh(at: verdict.sourceIndex, now: tick)
-        case .learn, .move:
-            let key = FDBKey(
-                domain: verdict.domain, address: MACAddress(frame.bytes + 6).rawValue)
-            if ownsFDB {
-                fabric.fdb.learn(key, port: ingress, sticky: isSticky, now: tick)
-            } else if link.learns.push(
-                LearnRequest(key: key.word, port: ingress, isSticky: isSticky, tick: tick))
-            {
-                peersToWake |= 1
-            }
-        // A full ring loses the request, not the frame: the next frame asks again.
+    /// Learns or moves an address that was heard at `ingress`. Apart, as all that is rare, so that
+    /// the loop over a burst keeps its registers.
+    @inline(never)
+    private mutating func learn(_ key: FDBKey, ingress: UInt16) {
+        let isSticky = snapshot.ports[Int(ingress)].flags.contains(.sticky)
+        if ownsFDB {
+            fabric.fdb.learn(key, port: ingress, sticky: isSticky, now: tick)
+        } else if link.learns.push(
+            LearnRequest(key: key.word, port: ingress, isSticky: isSticky, tick: tick))
+        {
+            peersToWake |= 1
         }
+        // A full ring loses the request, not the frame: the next frame asks again.
     }
 
     /// Delivers a frame to every member of the domain that it may reach; false when there is none.
-    private mutating func flood(
-        place: Int, ingress: UInt16, domain: UInt16, in context: Forwarding.Context
-    ) -> Bool {
+    private mutating func flood(place: Int, ingress: UInt16, domain: UInt16) -> Bool {
         let entry = snapshot.domains[Int(domain)]
         let isIsolated = snapshot.ports[Int(ingress)].flags.contains(.isolated)
         var reached = false
@@ -321,36 +360,41 @@ package struct Worker: ~Copyable {
     }
 
     /// Delivers a unicast frame.
+    @inline(__always)
     private mutating func deliver(place: Int, to egress: UInt16, vid: UInt16, _ domain: UInt16) {
-        let owner = Int(snapshot.ports[Int(egress)].worker)
-        if owner == index {
+        if Int(snapshot.ports[Int(egress)].worker) == index {
             chain(burst.frames + place, to: egress, vid: vid, domain: domain)
         } else {
-            let slot = burst.detachSlot(place)
-            handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
+            handOver(place: place, to: egress, domain: domain)
         }
     }
 
     /// Adds a copy to the end of a port's chain.
     @inline(__always)
     mutating func chain(
-        _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16,
-        isCounted: Bool = false
+        _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16
     ) {
-        if !isCounted { countCopy(to: egress, domain: domain) }
-        if referenceCount == Worker.referenceCapacity { transmitAll() }
-        let place = Int32(truncatingIfNeeded: referenceCount)
-        (references + referenceCount).initialize(
-            to: Reference(frame: frame, next: -1, vid: vid, domain: domain))
-        referenceCount &+= 1
+        if referenceCount == Worker.referenceCapacity { transmitEarly() }
+        let reference = references + referenceCount
+        reference.initialize(to: Reference(next: -1, vid: vid, domain: domain, frame: frame))
+        // Egress ports come in any order: no branch for the first copy of a port.
         let list = chains + Int(egress)
-        if list.pointee.head < 0 {
-            list.pointee.head = place
-            activePorts[activeCount] = egress
-            activeCount &+= 1
-        } else {
-            references[Int(list.pointee.tail)].next = place
-        }
-        list.pointee.tail = place
+        activePorts[activeCount] = egress
+        activeCount &+= list.pointee.head < 0 ? 1 : 0
+        list.pointee.tail.pointee = Int32(truncatingIfNeeded: referenceCount)
+        list.pointee.tail = UnsafeMutableRawPointer(reference)
+            .assumingMemoryBound(to: Int32.self)
+        referenceCount &+= 1
+    }
+
+    @inline(never)
+    private mutating func transmitEarly() { transmitAll() }
+
+    /// Empties a chain.
+    @inline(__always)
+    static func makeEmpty(_ list: UnsafeMutablePointer<Chain>) {
+        list.initialize(
+            to: Chain(
+                head: -1, tail: UnsafeMutableRawPointer(list).assumingMemoryBound(to: Int32.self)))
     }
 }
