@@ -16,9 +16,12 @@ package final class PcapPort: Port, @unchecked Sendable {
     package let pollDescriptor: Int32? = nil
 
     /// Opens both files; nil for a direction that is not wanted.
+    ///
+    /// What is written to a pipe that is full is dropped: its reader may have stopped, and a worker
+    /// that waited for it would stop the other ports as well. A pipe that nobody reads is an error.
     package init(reading: String?, writing: String?) throws(PcapFileError) {
         if let reading { reader = try PcapReader(path: reading) }
-        if let writing { writer = try PcapFileWriter(path: writing) }
+        if let writing { writer = try PcapFileWriter(path: writing, isBlocking: false) }
     }
 
     package func receive(into burst: inout Burst) -> ReceiveOutcome {

@@ -7,6 +7,8 @@
 // load is a quarter of what the switch delivers flat out to the same ports, so that none is lost for
 // want of time; loss is counted frame by frame at the others.
 
+import Glibc
+
 struct StoppedReaderRow: Row {
     enum Stop: String, Sendable {
         case pipe, device
@@ -77,7 +79,12 @@ private struct SystemWithStoppedPipe: System {
     func start(at site: Site) throws {
         let pipe = "\(site.directory)/pipe"
         try site.run(["mkfifo", pipe])
-        try site.start(["sh", "-c", "exec sleep 600 < \(pipe)"])
+        let reader = try site.start(["sh", "-c", "exec sleep 600 < \(pipe)"])
+        try reader.wait("opening the pipe") {
+            let descriptor = open(pipe, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+            if descriptor >= 0 { close(descriptor) }
+            return descriptor >= 0
+        }
         var system = heddle
         system.furtherPorts = ["tape: {network: bench, pcap: {write: \(pipe)}}"]
         try system.start(at: site)

@@ -59,10 +59,13 @@ struct ZeroLossRow: Row {
         return search
     }
 
+    /// Holds a rate for 30 seconds. What is lost is told in time as well: where both sides lose as much
+    /// of that, it was the machine that paused for longer than a queue lasts.
     private func confirm(_ bench: Bench, _ rig: Rig, _ rate: Double) throws -> String {
         let report = try flow(bench, rig, rate: rate, seconds: 30)
         let lost = (report.lost ?? 0) + report.rejected
-        return "\(rig.system.name) lost \(lost) of \(report.sent + report.rejected) frames"
+        return "\(rig.system.name) lost \(lost) of \(report.sent + report.rejected) frames "
+            + "(\(Int(Double(lost) / rate * 1000)) ms of them)"
     }
 
     private func flow(
