@@ -12,9 +12,8 @@ package final class Snapshot: @unchecked Sendable {
         var untaggedDomain: UInt16
         var flags: Flags
         var worker: UInt8
-        /// 4096 bits: the VLAN IDs that are accepted and sent tagged. An access port has the empty
-        /// set, so that nobody has to ask first; bit 0 is never set.
-        var tagged: UnsafePointer<UInt64>
+        /// A bit per domain: those that the port is a member of, tagged or not.
+        var domains: UnsafePointer<UInt64>
 
         struct Flags: OptionSet {
             let rawValue: UInt8
@@ -26,9 +25,10 @@ package final class Snapshot: @unchecked Sendable {
             static let captured = Flags(rawValue: 32)
         }
 
+        /// Whether the port is a member of a domain; nobody is of domain 0.
         @inline(__always)
-        func isTagged(_ vid: UInt16) -> Bool {
-            tagged[Int(vid >> 6)] & (1 &<< UInt64(vid & 63)) != 0
+        func isMember(of domain: UInt16) -> Bool {
+            domains[Int(domain >> 6)] & (1 &<< UInt64(domain & 63)) != 0
         }
     }
 
@@ -56,8 +56,8 @@ package final class Snapshot: @unchecked Sendable {
     let members: UnsafeMutablePointer<Member>
     /// VLAN ID → domain number; 0 for none. 4096 places.
     let domainOfVID: UnsafeMutablePointer<UInt16>
-    /// A set of VLAN IDs per port, after the empty one: 64 words each.
-    private let vlanSets: UnsafeMutablePointer<UInt64>
+    /// The ports' sets of domains, one after the other.
+    private let domainSets: UnsafeMutablePointer<UInt64>
     /// The ports themselves, by number.
     let attachments: UnsafeMutablePointer<PortReference?>
     let captures: [CaptureTap]
@@ -71,11 +71,12 @@ package final class Snapshot: @unchecked Sendable {
         portCount = configuration.ports.map { Int($0.number) + 1 }.max() ?? 0
         domainCount = (configuration.domains.map { Int($0.number) + 1 }.max() ?? 1)
 
-        vlanSets = .allocate(capacity: 64 * (portCount + 1))
-        vlanSets.initialize(repeating: 0, count: 64 * (portCount + 1))
+        let setSize = domainCount / 64 + 1
+        domainSets = .allocate(capacity: setSize * max(portCount, 1))
+        domainSets.initialize(repeating: 0, count: setSize * max(portCount, 1))
         ports = .allocate(capacity: max(portCount, 1))
         ports.initialize(
-            repeating: PortEntry(untaggedDomain: 0, flags: [], worker: 0, tagged: vlanSets),
+            repeating: PortEntry(untaggedDomain: 0, flags: [], worker: 0, domains: domainSets),
             count: max(portCount, 1))
         domains = .allocate(capacity: domainCount)
         domains.initialize(
@@ -103,23 +104,25 @@ package final class Snapshot: @unchecked Sendable {
             if configuration.captures.contains(where: { $0.covers(port: port.number) }) {
                 flags.insert(.captured)
             }
+            let set = domainSets + setSize * Int(port.number)
             var entry = PortEntry(
-                untaggedDomain: 0, flags: flags, worker: UInt8(port.worker),
-                tagged: vlanSets)
+                untaggedDomain: 0, flags: flags, worker: UInt8(port.worker), domains: set)
             switch port.membership {
             case .access(let domain):
                 precondition(domains[Int(domain)].exists)
                 entry.untaggedDomain = domain
                 entry.flags.insert(.access)
             case .trunk(let allowed, let native):
-                let bits = vlanSets + 64 * (Int(port.number) + 1)
                 for domain in allowed {
                     let vid = domains[Int(domain)].vid
                     precondition(vid != 0, "a trunk carries a domain that has no VLAN ID")
-                    bits[Int(vid >> 6)] |= 1 << UInt64(vid & 63)
+                    set[Int(domain >> 6)] |= 1 << UInt64(domain & 63)
                 }
-                entry.tagged = UnsafePointer(bits)
                 entry.untaggedDomain = native ?? 0
+            }
+            if entry.untaggedDomain != 0 {
+                let domain = entry.untaggedDomain
+                set[Int(domain >> 6)] |= 1 << UInt64(domain & 63)
             }
             ports[Int(port.number)] = entry
         }
@@ -156,14 +159,10 @@ package final class Snapshot: @unchecked Sendable {
     static func egressVID(
         of port: PortEntry, in domain: UInt16, domains: UnsafeMutablePointer<DomainEntry>
     ) -> UInt16? {
-        // Which of the two it is cannot be predicted where access and trunk ports mix: both are
-        // worked out, and no branch is taken for it.
+        guard port.isMember(of: domain) else { return nil }
+        // Where access and trunk ports mix, which of the two it is cannot be predicted: a select.
         let vid = domains[Int(domain)].vid
-        let isUntagged = port.untaggedDomain == domain
-        let isTagged = port.isTagged(vid)
-        let isMember = (isUntagged ? 1 : 0) | (isTagged ? 1 : 0)
-        guard isMember != 0 else { return nil }
-        return isUntagged ? 0 : vid
+        return port.untaggedDomain == domain ? 0 : vid
     }
 
     /// As ``egressVID(of:in:domains:)``, by number.
@@ -174,7 +173,7 @@ package final class Snapshot: @unchecked Sendable {
     deinit {
         for number in 0..<portCount { attachments[number]?.release() }
         attachments.deallocate()
-        vlanSets.deallocate()
+        domainSets.deallocate()
         ports.deallocate()
         domains.deallocate()
         members.deallocate()

@@ -10,7 +10,7 @@ enum MemoryRun {
     /// Rounds before the measurement: every slot has then held a super-frame, every table its size.
     private static let warmUpBursts = TrafficMix.burstCount * 8
 
-    static func measure(frames: UInt64, plants: Bool) -> Finding {
+    static func measure(frames: UInt64, plant: PlantingPort.Plant?) -> Finding {
         let mix = TrafficMix()
         let fabric = Fabric(portCapacity: 64, domainCapacity: 16, fdbCapacity: 512, seed: 7)
         let ports = (0..<TrafficMix.portCount).map {
@@ -19,7 +19,7 @@ enum MemoryRun {
                 slotByteCount: $0 == 14 ? 65_600 : 2048, keepsOutput: false)
         }
         let planting = PlantingPort(ports[0])
-        _ = fabric.publish(configuration(ports, first: plants ? planting : ports[0]))
+        _ = fabric.publish(configuration(ports, first: plant != nil ? planting : ports[0]))
         var worker = Worker(fabric: fabric, index: 0)
         var window = Window()
         var time = Window.now()
@@ -34,7 +34,7 @@ enum MemoryRun {
         run(
             bursts: TrafficMix.burstCount, mix, ports, &worker, &window, fresh: &fresh,
             time: &time, isMeasured: false)
-        if plants { planting.arm() }
+        if let plant { planting.arm(plant) }
         let before = received(fabric)
         let bursts = Int(frames / UInt64(Burst.capacity))
         window.openFaults()
@@ -43,12 +43,8 @@ enum MemoryRun {
             isMeasured: true)
         window.closeFaults()
         let measured = received(fabric) - before
-        var faults = faults(
+        let faults = faults(
             fabric, measured: measured, expected: UInt64(bursts * Burst.capacity))
-        // A burst goes to a dozen ports here, and each costs about one; a frame must cost none.
-        if window.retains > measured / 2 {
-            faults.append("\(window.retains) retains in \(measured) frames: it is done per frame")
-        }
         return Finding(
             mode: "memory", frames: measured, bursts: UInt64(bursts), window: window,
             faults: faults)

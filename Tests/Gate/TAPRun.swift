@@ -13,7 +13,7 @@ enum TAPRun {
     private static let limit: UInt64 = 120_000_000_000
     private static let addresses: [UInt64] = [0x0200_0000_0001, 0x0200_0000_0002]
 
-    static func measure(frames: UInt64, plants: Bool) -> Finding {
+    static func measure(frames: UInt64, plant: PlantingPort.Plant?) -> Finding {
         enterNamespace()
         let devices = ["gate0", "gate1"].map { name in
             do {
@@ -27,7 +27,7 @@ enum TAPRun {
         let planting = PlantingPort(TAPPort(device: devices[1]))
         let window = WindowPort(
             TAPPort(device: devices[0]), first: warmUp, count: Int(frames),
-            onOpen: { if plants { planting.arm() } })
+            onOpen: { if let plant { planting.arm(plant) } })
         let fabric = Fabric(portCapacity: 64, domainCapacity: 16, fdbCapacity: 4096)
         _ = fabric.publish(
             DataplaneConfiguration(

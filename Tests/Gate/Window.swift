@@ -7,6 +7,7 @@ struct Window {
     private(set) var allocations: UInt64 = 0
     private(set) var retains: UInt64 = 0
     private(set) var releases: UInt64 = 0
+    private(set) var accesses: UInt64 = 0
     private(set) var nanoseconds: UInt64 = 0
     /// Of the fastest slice: what the code costs when nothing else runs. 0 without slices.
     private(set) var bestNanosecondsPerHundredFrames: UInt64 = 0
@@ -31,6 +32,7 @@ struct Window {
         allocations &+= end.allocations &- start.allocations
         retains &+= end.retains &- start.retains
         releases &+= end.releases &- start.releases
+        accesses &+= end.accesses &- start.accesses
     }
 
     /// Ends a slice of the run, which has the same frames in it as every other.
@@ -59,6 +61,10 @@ struct Window {
 
 /// What a run found, and whether it may pass.
 struct Finding {
+    /// Retains, and as many releases, that a burst may cost, whatever number of frames and egress
+    /// ports it has. A single one per frame would make at least as many as a burst has frames.
+    static let retainsPerBurst: UInt64 = 4
+
     var mode: String
     var frames: UInt64
     var bursts: UInt64
@@ -66,7 +72,25 @@ struct Finding {
     /// What the run was to show and did not; empty when it is to be believed.
     var faults: [String]
 
-    var passes: Bool { faults.isEmpty && window.allocations == 0 }
+    var passes: Bool { faults.isEmpty && excesses.isEmpty }
+
+    /// What was done that must not be done, each as a sentence.
+    var excesses: [String] {
+        let bound = Finding.retainsPerBurst * bursts
+        var excesses: [String] = []
+        func check(_ count: UInt64, _ name: String, limit: UInt64, _ rule: String) {
+            if count > limit {
+                excesses.append("\(count) \(name) in \(frames) frames; there must be \(rule)")
+            }
+        }
+        let perBurst = "\(Finding.retainsPerBurst) per burst at most"
+        check(window.allocations, "allocations", limit: 0, "none")
+        check(window.retains, "retains", limit: bound, perBurst)
+        check(window.releases, "releases", limit: bound, perBurst)
+        check(window.accesses, "exclusivity checks", limit: 0, "none")
+        check(UInt64(window.pageFaults), "page faults", limit: 0, "none")
+        return excesses
+    }
 
     /// One line of JSON.
     var json: String {
@@ -82,6 +106,7 @@ struct Finding {
             + "\"allocations\":\(window.allocations),"
             + "\"retainsPerBurst\":\(perBurst(window.retains)),"
             + "\"releasesPerBurst\":\(perBurst(window.releases)),"
+            + "\"exclusivityChecks\":\(window.accesses),"
             + "\"pageFaults\":\(window.pageFaults),"
             + "\"nanosecondsPerFrame\":\(perFrame(window.nanoseconds))\(best),"
             + "\"passes\":\(passes)}"

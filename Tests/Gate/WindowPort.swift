@@ -4,10 +4,11 @@ import Synchronization
 /// A port that measures the thread it is served by, from one received frame to a later one.
 final class WindowPort: Port, @unchecked Sendable {
     // @unchecked: used by the worker's thread; `window` is read when that thread has ended.
+    // The window is behind a pointer, for its own exclusivity checks not to be counted.
     private let inner: any Port
     private let first: Int
     private let last: Int
-    private(set) var window = Window()
+    private let measured: UnsafeMutablePointer<Window>
     private(set) var bursts: UInt64 = 0
     private let received = Atomic<Int>(0)
     private var onOpen: () -> Void
@@ -21,7 +22,13 @@ final class WindowPort: Port, @unchecked Sendable {
         self.first = first
         last = first + count
         self.onOpen = onOpen
+        measured = .allocate(capacity: 1)
+        measured.initialize(to: Window())
     }
+
+    deinit { measured.deallocate() }
+
+    var window: Window { measured.pointee }
 
     /// Frames received so far; any thread.
     var receivedCount: Int { received.load(ordering: .relaxed) }
@@ -36,13 +43,13 @@ final class WindowPort: Port, @unchecked Sendable {
         let after = before + burst.count
         if before < first, after >= first {
             onOpen()
-            window.openFaults()
-            window.open()
+            measured.pointee.openFaults()
+            measured.pointee.open()
         } else if before >= first, before < last {
             bursts += 1
             if after >= last {
-                window.close()
-                window.closeFaults()
+                measured.pointee.close()
+                measured.pointee.closeFaults()
             }
         }
         // One more than the frames once the window is closed, so that the end is seen from outside.

@@ -58,21 +58,46 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
 }
 
 #ifdef __x86_64__
-// Retain and release are plain C functions on this architecture (on others they keep registers that C
-// does not). The runtime's own hook for instruments, `_swift_retain`, is of no use: its adapter
-// takes string literals for objects and writes a count into them (seen with Swift 6.3).
-static void *(*next_retain)(void *);
-static void (*next_release)(void *);
+// These are plain C functions on this architecture (on others they keep registers that C does not).
+// The runtime's own hook for instruments, `_swift_retain`, is of no use: its adapter takes string
+// literals for objects and writes a count into them (seen with Swift 6.3).
+#define NEXT(name, ...)                                                        \
+    static __typeof__(&name) next;                                             \
+    if (next == NULL) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name);       \
+    return next(__VA_ARGS__)
 
 void *swift_retain(void *object) {
     counts.retains++;
-    if (next_retain == NULL) next_retain = (void *(*)(void *))dlsym(RTLD_NEXT, "swift_retain");
-    return next_retain(object);
+    NEXT(swift_retain, object);
+}
+
+void *swift_retain_n(void *object, uint32_t count) {
+    counts.retains++;
+    NEXT(swift_retain_n, object, count);
+}
+
+void *swift_bridgeObjectRetain(void *object) {
+    counts.retains++;
+    NEXT(swift_bridgeObjectRetain, object);
 }
 
 void swift_release(void *object) {
     counts.releases++;
-    if (next_release == NULL) next_release = (void (*)(void *))dlsym(RTLD_NEXT, "swift_release");
-    next_release(object);
+    NEXT(swift_release, object);
+}
+
+void swift_release_n(void *object, uint32_t count) {
+    counts.releases++;
+    NEXT(swift_release_n, object, count);
+}
+
+void swift_bridgeObjectRelease(void *object) {
+    counts.releases++;
+    NEXT(swift_bridgeObjectRelease, object);
+}
+
+void swift_beginAccess(void *address, void *scratch, uintptr_t flags, void *caller) {
+    counts.accesses++;
+    NEXT(swift_beginAccess, address, scratch, flags, caller);
 }
 #endif

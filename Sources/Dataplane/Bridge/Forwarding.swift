@@ -157,9 +157,7 @@ package enum Forwarding {
             reason = .reservedVLAN
         } else {
             domain = context.domainOfVID[Int(vid)]
-            if domain == 0
-                || !(entry.pointee.untaggedDomain == domain || entry.pointee.isTagged(vid))
-            {
+            if !entry.pointee.isMember(of: domain) {
                 domain = 0
                 reason = .vlanNotAllowed
             }

@@ -76,7 +76,7 @@ extension Worker {
 
     /// Takes back the slots that other workers have finished with.
     mutating func recycleSlots() {
-        guard fabric.links.count > 1 else { return }
+        guard hasPeers else { return }
         for peer in 0..<fabric.links.count where peer != index {
             while let slot = link.returns[peer].pop() { pool.put(slot) }
         }

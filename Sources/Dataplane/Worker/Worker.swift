@@ -54,6 +54,8 @@ package struct Worker: ~Copyable {
     let link: WorkerLink
     let index: Int
     let ownsFDB: Bool
+    /// Whether there are other workers.
+    let hasPeers: Bool
     let counters: Counters
     package private(set) var snapshot: Snapshot
 
@@ -87,6 +89,7 @@ package struct Worker: ~Copyable {
         link = fabric.links[index]
         self.index = index
         ownsFDB = index == 0
+        hasPeers = fabric.links.count > 1
         counters = link.counters
         snapshot = fabric.cell.load()
         pool = FramePool(
@@ -169,7 +172,7 @@ package struct Worker: ~Copyable {
     /// was anything to do.
     package mutating func endRound() -> Bool {
         var busy = false
-        if fabric.links.count > 1 {
+        if hasPeers {
             for peer in 0..<fabric.links.count where peer != index {
                 while receiveHandoffs(from: peer) { busy = true }
             }
@@ -208,13 +211,7 @@ package struct Worker: ~Copyable {
     // MARK: Owner duties
 
     private mutating func serveFDB() {
-        for peer in fabric.links where peer.index != index {
-            while let request = peer.learns.pop() {
-                fabric.fdb.learn(
-                    FDBKey(word: request.key), port: request.port, sticky: request.isSticky,
-                    now: request.tick)
-            }
-        }
+        if hasPeers { learnFromPeers() }
         // One slice of one command per round: a flush of a big table must not hold up frames.
         if command == nil, let next = link.takeCommand() {
             command = next
@@ -226,6 +223,16 @@ package struct Worker: ~Copyable {
             current.completion(changed)
         }
         fabric.fdb.sweep(now: tick)
+    }
+
+    private func learnFromPeers() {
+        for peer in fabric.links where peer.index != index {
+            while let request = peer.learns.pop() {
+                fabric.fdb.learn(
+                    FDBKey(word: request.key), port: request.port, sticky: request.isSticky,
+                    now: request.tick)
+            }
+        }
     }
 
     /// Carries a command on; nil when it needs another round.
@@ -250,8 +257,27 @@ package struct Worker: ~Copyable {
     // MARK: Deciding a burst
 
     private mutating func forward(ingress: UInt16) {
-        let context = Forwarding.Context(
-            snapshot: snapshot, fdb: fabric.fdb, isOwner: ownsFDB, now: tick)
+        // Twice the same code: the owner's has no trace of validation in it.
+        if ownsFDB {
+            forward(
+                ingress: ingress,
+                in: Forwarding.Context(
+                    snapshot: snapshot, fdb: fabric.fdb, isOwner: true, now: tick))
+        } else {
+            forwardAsReader(ingress: ingress)
+        }
+    }
+
+    @inline(never)
+    private mutating func forwardAsReader(ingress: UInt16) {
+        forward(
+            ingress: ingress,
+            in: Forwarding.Context(
+                snapshot: snapshot, fdb: fabric.fdb, isOwner: false, now: tick))
+    }
+
+    @inline(always)
+    private mutating func forward(ingress: UInt16, in context: Forwarding.Context) {
         let frames = burst.frames
         let count = burst.count
         var port = Tally()

@@ -124,7 +124,7 @@ enum { EXISTS = 1, UP = 2, ISOLATED_PORT = 4, STICKY = 8, ACCESS = 16, CAPTURED 
 struct port_entry {
     uint16_t untagged_domain;
     uint8_t flags, worker;
-    const uint64_t *tagged;  // 4096 bits; bit 0 is never set
+    const uint64_t *domains;  // a bit per domain that the port is a member of
 };
 
 struct domain_entry {
@@ -388,9 +388,8 @@ struct classified {
 
 static const uint64_t GROUP = 0x010000000000;
 
-// Access ports have an empty set, so that nothing has to be asked first.
-inlined bool is_tagged(const struct port_entry *entry, uint16_t vid) {
-    return (entry->tagged[vid >> 6] >> (vid & 63) & 1) != 0;
+inlined bool is_member(const struct port_entry *entry, uint16_t domain) {
+    return (entry->domains[domain >> 6] >> (domain & 63) & 1) != 0;
 }
 
 inlined enum reason normalise(struct frame *frame) {
@@ -435,8 +434,7 @@ inlined void classify(
         reason = RESERVED_VLAN;
     } else {
         domain = context->domain_of_vid[vid];
-        if (unlikely(domain == 0
-                     || !(entry->untagged_domain == domain || is_tagged(entry, vid)))) {
+        if (unlikely(!is_member(entry, domain))) {
             reason = VLAN_NOT_ALLOWED;
             domain = 0;
         }
@@ -493,12 +491,10 @@ inlined struct verdict resolve(
         verdict.reason = ISOLATED;
         return verdict;
     }
-    // Which of the two it is cannot be predicted: no branch for it.
+    if (unlikely(!(egress->flags & UP) || !is_member(egress, verdict.domain))) return verdict;
+    // Where access and trunk ports mix, which of the two it is cannot be predicted: a select.
     uint16_t vid = context->domains[verdict.domain].vid;
-    bool is_untagged = egress->untagged_domain == verdict.domain;
-    bool is_member = is_untagged | is_tagged(egress, vid);
-    if (unlikely(!(is_member & ((egress->flags & UP) != 0)))) return verdict;
-    verdict.egress_vid = is_untagged ? 0 : vid;
+    verdict.egress_vid = egress->untagged_domain == verdict.domain ? 0 : vid;
     verdict.action = FORWARD;
     verdict.reason = NONE;
     verdict.egress = target.port;
@@ -946,7 +942,7 @@ static struct snapshot *make_snapshot(void) {
         1, PORTS, zeroed(PORTS * sizeof(struct port_entry)),
         zeroed(3 * sizeof(struct domain_entry)), zeroed(64 * sizeof(struct member)),
         zeroed(4096 * 2)};
-    static const uint64_t untagged[64] = {0}, tagged[64] = {1 << 10 | 1 << 20};
+    static const uint64_t sets[4] = {0, 1 << 1, 1 << 2, 1 << 1 | 1 << 2};
     uint32_t position = 0;
     for (uint16_t domain = 1; domain <= 2; domain++) {
         struct domain_entry *entry = &snapshot->domains[domain];
@@ -962,9 +958,9 @@ static struct snapshot *make_snapshot(void) {
     for (uint16_t port = 0; port < PORTS; port++) {
         struct port_entry *entry = &snapshot->ports[port];
         if (port < 6) {
-            *entry = (struct port_entry){domain_of(port, 0), EXISTS | UP | ACCESS, 0, untagged};
+            *entry = (struct port_entry){domain_of(port, 0), EXISTS | UP | ACCESS, 0, &sets[domain_of(port, 0)]};
         } else {
-            *entry = (struct port_entry){0, EXISTS | UP, 0, tagged};
+            *entry = (struct port_entry){0, EXISTS | UP, 0, &sets[3]};
         }
     }
     return snapshot;

@@ -8,9 +8,11 @@
 struct gate_counts {
     /// Calls of malloc, calloc, realloc, memalign and their kin.
     uint64_t allocations;
-    /// Calls of swift_retain and swift_release; 0 where they cannot be counted.
+    /// Calls of swift_retain, swift_release and their kin; 0 where they cannot be counted.
     uint64_t retains;
     uint64_t releases;
+    /// Exclusivity checks, calls of swift_beginAccess; 0 where they cannot be counted.
+    uint64_t accesses;
 };
 
 /// The calling thread's counts.
