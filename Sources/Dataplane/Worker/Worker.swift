@@ -295,7 +295,8 @@ package struct Worker: ~Copyable {
                 to: Forwarding.classify(frame.pointee, ingress: ingress, in: context))
         }
         // In a loop of its own, so short that the processor has dozens of these loads under way at
-        // once; beside the parsing it would get to four.
+        // once; beside the parsing it would get to four. Groups of 16 frames, parsed and touched in
+        // turn, took five nanoseconds more.
         var touched: UInt64 = 0
         for place in 0..<count {
             touched ^= context.table.touch(classified[place].sourceHome)
