@@ -3,7 +3,8 @@ import Dataplane
 import Glibc
 
 /// Memory that the kernel supplies page by page on first use: a large, sparsely used table costs
-/// only what is touched.
+/// only what is touched. From 2 MiB on the kernel is asked for huge pages: a table that is looked up
+/// at random takes a TLB miss less for each look-up, and 512 page faults fewer to come into use.
 package struct MappedMemory: ZeroedMemory {
     package init() {}
 
@@ -13,8 +14,12 @@ package struct MappedMemory: ZeroedMemory {
         guard let memory, memory != MAP_FAILED else {
             fatalError("out of memory: mmap of \(byteCount) bytes failed: errno \(errno)")
         }
+        // A wish: a kernel without them goes on with small pages.
+        if byteCount >= MappedMemory.hugePage { madvise(memory, byteCount, MADV_HUGEPAGE) }
         return memory
     }
+
+    private static let hugePage = 2 << 20
 
     package func release(_ memory: UnsafeMutableRawPointer, byteCount: Int) {
         munmap(memory, byteCount)

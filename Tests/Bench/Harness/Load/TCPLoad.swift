@@ -6,6 +6,10 @@ import Foundation
 struct TCPLoad {
     let flows: Int
 
+    /// Linux's own default (RFC 9438). A host may have chosen one that paces itself, such as BBR; that
+    /// would be measured instead of the switch.
+    static let congestionControl = "cubic"
+
     private struct Report: Decodable {
         struct End: Decodable {
             struct Sum: Decodable {
@@ -36,6 +40,7 @@ struct TCPLoad {
                 [
                     "iperf3", "--client", server.address, "--time", "\(Int(seconds.rounded(.up)))",
                     "--parallel", "\(flows)", "--interval", "0", "--json",
+                    "--congestion", TCPLoad.congestionControl,
                 ] + direction, in: client.namespace, within: seconds + 20)
             let report = try JSONDecoder().decode(Report.self, from: Data(output.utf8))
             guard let sum = report.end?.sum_received else {

@@ -11,7 +11,7 @@ struct TCPRow: Row {
             Line(
                 id: id, what: "TCP, \(flows == 1 ? "one flow" : "\(flows) flows"), both ways",
                 against: peer, unit: "Gbit/s", isMoreBetter: true, goal: goal,
-                how: "iperf3 there, then back; mean of both")
+                how: "iperf3 there, then back, \(TCPLoad.congestionControl); mean of both")
         ]
     }
 
