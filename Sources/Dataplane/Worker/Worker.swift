@@ -78,6 +78,8 @@ package struct Worker: ~Copyable {
     let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>
     /// Workers that got a handover in this round and must be woken.
     var peersToWake: UInt64 = 0
+    /// Frames that the last ``serve(port:)`` received.
+    package private(set) var receivedCount = 0
     /// Monotonic nanoseconds of the burst.
     var time: UInt64 = 0
     var tick: UInt32 = 0
@@ -153,11 +155,13 @@ package struct Worker: ~Copyable {
 
     /// Receives one burst from a port that this worker owns and switches it.
     package mutating func serve(port: UInt16) -> ReceiveOutcome {
+        receivedCount = 0
         guard owns(port), let attachment = snapshot.attachments[Int(port)] else { return .drained }
         recycleSlots()
         burst.refill(from: &pool)
         guard burst.limit > 0 else { return .more }
         let outcome = attachment.receive(into: &burst)
+        receivedCount = burst.count
         if burst.count > 0 {
             link.bursts.store(link.bursts.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
             if snapshot.ports[Int(port)].flags.contains(.captured) { captureIngress(port: port) }

@@ -22,7 +22,7 @@ package final class TAPPort: Port, Sendable {
         let header = SlotSize.vnetHeader
         while !burst.isFull {
             let bytes = burst.nextBytes
-            let count = read(
+            let count = clinux_read(
                 device.descriptor.rawValue, bytes - header, header + SlotSize.maximumFrame)
             if count < 0 {
                 switch errno {
@@ -47,14 +47,14 @@ package final class TAPPort: Port, Sendable {
 
     private func write(_ entry: TransmitEntry) -> Int {
         if entry.bodyByteCount == 0 {
-            return CLinux.write(device.descriptor.rawValue, entry.head, entry.headByteCount)
+            return clinux_write(device.descriptor.rawValue, entry.head, entry.headByteCount)
         }
         return withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2) { pieces in
             pieces.initializeElement(
                 at: 0, to: iovec(iov_base: entry.head, iov_len: entry.headByteCount))
             pieces.initializeElement(
                 at: 1, to: iovec(iov_base: entry.body, iov_len: entry.bodyByteCount))
-            return writev(device.descriptor.rawValue, pieces.baseAddress, 2)
+            return clinux_writev(device.descriptor.rawValue, pieces.baseAddress, 2)
         }
     }
 

@@ -5,9 +5,9 @@ import Synchronization
 
 /// A forwarding thread: runs a ``Worker`` and waits in epoll while there is nothing to do.
 ///
-/// One round: wait for readable ports (not at all after a busy round), serve one burst of each, then
-/// frames handed over by other workers. Before it sleeps it asks again for a while where that pays:
-/// see ``AdaptiveSpin``. Ports are watched level-triggered, so a port with more than a
+/// It waits for readable ports (not at all after a busy round) and then makes a few rounds: in each
+/// it serves one burst of every port that still has frames, then frames handed over by other workers.
+/// Before it sleeps it asks again for a while where that pays: see ``AdaptiveSpin``. Ports are watched level-triggered, so a port with more than a
 /// burst is simply readable again; a port that has ended is no longer watched. Ports without a
 /// descriptor are asked every millisecond. Idle costs no CPU but one wake-up a second while there
 /// are learned addresses to age.
@@ -92,7 +92,11 @@ package final class WorkerThread: Waker, @unchecked Sendable {
         var watched = Watched()
         let eventCapacity = 64
         let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: eventCapacity)
-        defer { events.deallocate() }
+        let ready = UnsafeMutablePointer<UInt16>.allocate(capacity: eventCapacity)
+        defer {
+            events.deallocate()
+            ready.deallocate()
+        }
         rebuild(&watched, for: worker.snapshot, owner: worker)
         var isBusy = false
         var spin = AdaptiveSpin()
@@ -111,39 +115,57 @@ package final class WorkerThread: Waker, @unchecked Sendable {
                 }
             }
             let count = Int(epoll_wait(epoll, events, Int32(eventCapacity), timeout))
-            let time = WorkerThread.monotonicNanoseconds()
             if sleeps { worker.didWake() }
-            if worker.beginRound(time: time) {
-                rebuild(&watched, for: worker.snapshot, owner: worker)
-            }
-            isBusy = false
-            var hasFrames = false
-            for position in 0..<max(count, 0) {
-                let token = events[position].data.u64
-                if token == WorkerThread.wakeToken {
-                    var value: UInt64 = 0
-                    _ = read(event, &value, 8)
-                    continue
+            var readyCount = collect(events, count, into: ready)
+            let found = readyCount > 0
+            let start = WorkerThread.monotonicNanoseconds()
+            var time = start
+            var rounds = 0
+            repeat {
+                if rounds > 0 { time = WorkerThread.monotonicNanoseconds() }
+                if worker.beginRound(time: time) {
+                    rebuild(&watched, for: worker.snapshot, owner: worker)
                 }
-                hasFrames = true
-                if serve(UInt16(truncatingIfNeeded: token), with: &worker, &watched) {
+                isBusy = false
+                var kept = 0
+                for position in 0..<readyCount {
+                    if serve(ready[position], with: &worker, &watched) { isBusy = true }
+                    guard worker.receivedCount > 0 else { continue }
+                    ready[kept] = ready[position]
+                    kept += 1
+                }
+                readyCount = kept
+                if rounds == 0, !watched.asked.isEmpty, ask(&watched, with: &worker) {
                     isBusy = true
                 }
-            }
-            var position = 0
-            while position < watched.asked.count {
-                let port = watched.asked[position]
-                switch worker.serve(port: port) {
-                case .more:
-                    isBusy = true
-                    position += 1
-                case .drained: position += 1
-                case .ended: watched.asked.remove(at: position)
-                }
-            }
-            if worker.endRound() { isBusy = true }
-            if hasFrames || isBusy { spin.foundFrames(at: time) }
+                if worker.endRound() { isBusy = true }
+                rounds += 1
+            } while readyCount > 0 && rounds < WorkerThread.roundsPerWait
+            if found || isBusy { spin.foundFrames(at: start) }
         }
+    }
+
+    /// Rounds over the ports that epoll named, while they have frames, before it is asked again: a
+    /// read that finds nothing costs half of what asking does. Few, so that other ports get their turn.
+    private static let roundsPerWait = 4
+
+    /// Sorts epoll's events into ports to be served, whose number it returns, and wake-ups.
+    private func collect(
+        _ events: UnsafeMutablePointer<epoll_event>, _ count: Int,
+        into ready: UnsafeMutablePointer<UInt16>
+    ) -> Int {
+        var readyCount = 0
+        for position in 0..<max(count, 0) {
+            let token = events[position].data.u64
+            if token == WorkerThread.wakeToken {
+                var value: UInt64 = 0
+                _ = read(event, &value, 8)
+            } else {
+                ready[readyCount] = UInt16(truncatingIfNeeded: token)
+                readyCount += 1
+            }
+        }
+        return readyCount
     }
 
     /// Serves a readable port; true when it had a full burst. An ended one is no longer watched.
@@ -160,6 +182,22 @@ package final class WorkerThread: Waker, @unchecked Sendable {
             }
             return false
         }
+    }
+
+    /// Serves the ports that have no descriptor; true when one had a full burst.
+    private func ask(_ watched: inout Watched, with worker: inout Worker) -> Bool {
+        var isBusy = false
+        var position = 0
+        while position < watched.asked.count {
+            switch worker.serve(port: watched.asked[position]) {
+            case .more:
+                isBusy = true
+                position += 1
+            case .drained: position += 1
+            case .ended: watched.asked.remove(at: position)
+            }
+        }
+        return isBusy
     }
 
     private func waitMilliseconds(worker: borrowing Worker, asks: Bool) -> Int32 {
