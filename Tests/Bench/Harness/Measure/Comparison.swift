@@ -30,8 +30,8 @@ struct Pair: Codable, Sendable {
 ///
 /// Both orders occur equally often, so that a drift of the machine, or what a first trial leaves
 /// behind for the second, favours nobody. A pair whose canaries differ by more than 10 %, or in which
-/// more than 2 % of the CPU time was stolen, is discarded and made again in the same order, until twice
-/// as many pairs as wanted were made. What is lacking then is lacking, and said; if fewer than four
+/// more than 2 % of the CPU time was stolen, is discarded and made again in the same order, until half
+/// as many pairs again as wanted were made. What is lacking then is lacking, and said; if fewer than four
 /// are left, the least disturbed of the others make up four, and that is said as well.
 struct Comparison {
     /// All that were made, in order.
@@ -63,7 +63,7 @@ struct Comparison {
         var comparison = Comparison(wanted: wanted)
         var contest: Contest?
         defer { contest?.end() }
-        while comparison.undisturbed.count < wanted, comparison.pairs.count < 2 * wanted {
+        while comparison.undisturbed.count < wanted, comparison.pairs.count < wanted + (wanted + 1) / 2 {
             if comparison.pairs.count % 2 == 0 {
                 contest?.end()
                 contest = nil

@@ -4,6 +4,8 @@ struct SmallFramesRow: Row {
     let against: @Sendable (Bench) -> any System
     let peer: String
     let goal: Goal
+    /// Whether the two sides are so close that more pairs have to tell them apart.
+    var isClose = false
 
     var lines: [Line] {
         [
@@ -15,7 +17,10 @@ struct SmallFramesRow: Row {
     }
 
     func measure(_ bench: Bench) throws -> [Finding] {
-        try bench.compare(lines, bench.heddle, against(bench), pairs: bench.shortPairs) { rig in
+        try bench.compare(
+            lines, bench.heddle, against(bench),
+            pairs: isClose ? 2 * bench.shortPairs : bench.shortPairs
+        ) { rig in
             try Self.trial(id, bench, rig)
         }
     }

@@ -5,6 +5,8 @@ struct TCPRow: Row {
     let against: @Sendable (Bench) -> any System
     let peer: String
     let goal: Goal
+    /// Whether the two sides are so close that more pairs have to tell them apart.
+    var isClose = false
 
     var lines: [Line] {
         [
@@ -16,7 +18,9 @@ struct TCPRow: Row {
     }
 
     func measure(_ bench: Bench) throws -> [Finding] {
-        try bench.compare(lines, bench.heddle, against(bench)) { rig in
+        try bench.compare(
+            lines, bench.heddle, against(bench), pairs: isClose ? 2 * bench.pairs : bench.pairs
+        ) { rig in
             try Self.trial(id, flows: flows, bench, rig)
         }
     }
