@@ -63,7 +63,8 @@ struct Comparison {
         var comparison = Comparison(wanted: wanted)
         var contest: Contest?
         defer { contest?.end() }
-        while comparison.undisturbed.count < wanted, comparison.pairs.count < wanted + (wanted + 1) / 2 {
+        let most = wanted + (wanted + 1) / 2
+        while comparison.undisturbed.count < wanted, comparison.pairs.count < most {
             if comparison.pairs.count % 2 == 0 {
                 contest?.end()
                 contest = nil
