@@ -89,7 +89,8 @@ let package = Package(
             ],
             path: "Tests/Bench/Generator"),
         .executableTarget(
-            name: "heddle-core", dependencies: ["Wire", "Dataplane"], path: "Tests/Bench/Core"),
+            name: "heddle-core", dependencies: ["Wire", "Dataplane", "Ports"],
+            path: "Tests/Bench/Core"),
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
             path: "Tests/TestPeer"),

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define inlined static inline __attribute__((always_inline))
@@ -52,6 +53,15 @@ static void *zeroed(size_t size) {
     void *memory = aligned_alloc(64, (size + 63) & ~(size_t)63);
     if (memory == NULL) never("more than memory holds");
     return memset(memory, 0, size);
+}
+
+// Memory of the large tables, which the switch takes from the kernel in huge pages
+// (Sources/Ports/Worker/MappedMemory.swift).
+static void *mapped(size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) never("more than memory holds");
+    madvise(memory, size, MADV_HUGEPAGE);
+    return memory;
 }
 
 inlined uint64_t read64(const void *bytes) {
@@ -969,8 +979,8 @@ static struct snapshot *make_snapshot(void) {
 static struct fdb *make_fdb(void) {
     enum { SIZE = 2 * 1048576 };
     struct fdb *fdb = zeroed(sizeof *fdb);
-    fdb->slots = zeroed(SIZE * sizeof(struct slot));
-    fdb->links = zeroed(SIZE * sizeof(struct link));
+    fdb->slots = mapped(SIZE * sizeof(struct slot));
+    fdb->links = mapped(SIZE * sizeof(struct link));
     fdb->mask = SIZE - 1;
     fdb->limit = SIZE / 2;
     fdb->seed = 7;
