@@ -21,12 +21,13 @@ let package = Package(
     targets: [
         // C: UAPI headers and system libraries, no logic.
         .target(name: "CLinux"),
+        .systemLibrary(name: "CPrefetch"),
         .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
         // The switch.
         .target(name: "Wire", swiftSettings: spans),
-        .target(name: "Dataplane", dependencies: ["Wire"], swiftSettings: spans),
+        .target(name: "Dataplane", dependencies: ["Wire", "CPrefetch"], swiftSettings: spans),
         .target(
             name: "Ports",
             dependencies: [
