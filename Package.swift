@@ -21,6 +21,7 @@ let package = Package(
     targets: [
         // C: UAPI headers and system libraries, no logic.
         .target(name: "CLinux"),
+        // One processor instruction, no system: the dataplane may import it.
         .systemLibrary(name: "CPrefetch"),
         .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),

@@ -1,6 +1,6 @@
 import Dataplane
 
-/// The input of the core benchmark, the same bit by bit as in Tests/Bench/C/core.c.
+/// The input of the core benchmark, the same bit by bit as in Tests/Bench/C/core_input.h.
 ///
 /// Theory of operation
 ///
