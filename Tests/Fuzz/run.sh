@@ -49,7 +49,7 @@ for target in $targets; do
     done
     # In the tree, since swiftc leaves the module's files where it runs.
     (cd "$tree" && swiftc -O -wmo -g -use-ld=lld -parse-as-library -swift-version 6 \
-        -package-name heddle -I "$modules" -enable-experimental-feature Lifetimes \
+        -package-name heddle -enable-experimental-feature Lifetimes -I "$modules" \
         -sanitize="${FUZZ_SANITIZE:-fuzzer,address}" -module-name Fuzz ./*.swift \
         -o "$work/$target.fuzz")
     # A switch that lives on keeps memory of every execution for a while; looking for leaks after each
