@@ -21,12 +21,14 @@ let package = Package(
     targets: [
         // C: UAPI headers and system libraries, no logic.
         .target(name: "CLinux"),
+        // One processor instruction, no system: the dataplane may import it.
+        .systemLibrary(name: "CPrefetch"),
         .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
 
         // The switch.
         .target(name: "Wire", swiftSettings: spans),
-        .target(name: "Dataplane", dependencies: ["Wire"], swiftSettings: spans),
+        .target(name: "Dataplane", dependencies: ["Wire", "CPrefetch"], swiftSettings: spans),
         .target(
             name: "Ports",
             dependencies: [
@@ -89,7 +91,8 @@ let package = Package(
             ],
             path: "Tests/Bench/Generator"),
         .executableTarget(
-            name: "heddle-core", dependencies: ["Wire", "Dataplane"], path: "Tests/Bench/Core"),
+            name: "heddle-core", dependencies: ["Wire", "Dataplane", "Ports"],
+            path: "Tests/Bench/Core"),
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
             path: "Tests/TestPeer"),

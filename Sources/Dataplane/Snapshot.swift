@@ -160,9 +160,10 @@ package final class Snapshot: @unchecked Sendable {
         of port: PortEntry, in domain: UInt16, domains: UnsafeMutablePointer<DomainEntry>
     ) -> UInt16? {
         guard port.isMember(of: domain) else { return nil }
-        // Where access and trunk ports mix, which of the two it is cannot be predicted: a select.
-        let vid = domains[Int(domain)].vid
-        return port.untaggedDomain == domain ? 0 : vid
+        // Where access and trunk ports mix, which of the two it is cannot be predicted, and the
+        // branch that the compiler would make of a choice waits for the FDB: all ones unless equal.
+        let tagged = (0 &- UInt32(port.untaggedDomain ^ domain)) >> 16
+        return domains[Int(domain)].vid & UInt16(truncatingIfNeeded: tagged)
     }
 
     /// As ``egressVID(of:in:domains:)``, by number.

@@ -23,6 +23,7 @@ products=$(swift build -c release --show-bin-path)
 # baseline of the architecture, since neither is told of a processor.
 clang=$(command -v clang || echo "$(dirname "$(realpath "$(command -v swift)")")/clang")
 mkdir -p .build/bench
+# Each .c is a program; the headers beside it are its parts.
 for source in Tests/Bench/C/*.c; do
     "$clang" -O3 -std=gnu17 -Wall -Wextra -o ".build/bench/$(basename "$source" .c)" "$source"
 done

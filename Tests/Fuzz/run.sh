@@ -8,7 +8,7 @@
 #
 # A new target is a name in `all`, a line in `sources`, one file here that exports
 # LLVMFuzzerTestOneInput and a folder of first inputs in Corpus/. All of its sources are compiled as
-# one module, so that imports of Heddle's own modules are taken out on the way. New inputs are
+# one module, so that imports of Heddle's own Swift modules are taken out on the way. New inputs are
 # collected in .build/fuzz/TARGET and kept from run to run; a crash leaves its input there as
 # crash-….
 set -eu
@@ -19,6 +19,7 @@ runs=${1:-1000000}
 all='wire offload forwarding'
 targets=${*:-$all}
 work=$PWD/.build/fuzz
+modules=$PWD/Sources/CPrefetch
 
 sources() {
     case $1 in
@@ -48,7 +49,7 @@ for target in $targets; do
     done
     # In the tree, since swiftc leaves the module's files where it runs.
     (cd "$tree" && swiftc -O -wmo -g -use-ld=lld -parse-as-library -swift-version 6 \
-        -package-name heddle -enable-experimental-feature Lifetimes \
+        -package-name heddle -enable-experimental-feature Lifetimes -I "$modules" \
         -sanitize="${FUZZ_SANITIZE:-fuzzer,address}" -module-name Fuzz ./*.swift \
         -o "$work/$target.fuzz")
     # A switch that lives on keeps memory of every execution for a while; looking for leaks after each

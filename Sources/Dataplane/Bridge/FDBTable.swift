@@ -1,3 +1,4 @@
+import CPrefetch
 import Synchronization
 
 /// The reading half of the ``FDB``: constant pointers, held for the length of a burst.
@@ -21,9 +22,9 @@ struct FDBTable {
         return UInt32(truncatingIfNeeded: hash >> 32) & mask
     }
 
-    /// Loads the key of a place, for its cache line and page to be near when they are needed.
+    /// Brings a place near, for the search that is to begin there.
     @inline(__always)
-    func touch(_ home: UInt32) -> UInt64 { slots[Int(home)].key.load(ordering: .relaxed) }
+    func prefetch(_ home: UInt32) { heddle_prefetch(slots + Int(home)) }
 
     /// The place of `key`, or -1. Owner, or a reader that validates the sequence.
     @inline(__always)

@@ -1,6 +1,6 @@
 import Dataplane
 
-/// The input of the core benchmark, the same bit by bit as in Tests/Bench/C/core.c.
+/// The input of the core benchmark, the same bit by bit as in Tests/Bench/C/core_input.h.
 ///
 /// Theory of operation
 ///
@@ -72,11 +72,12 @@ struct CoreInput: ~Copyable {
         let second = random()
         let row = ((first >> 32) * rows) >> 32
         let domain = CoreInput.domain(port: port, row: row)
-        let peers = domain == 1 ? [0, 1, 2, 3, 6, 7] : [4, 5, 6, 7]
-        let own = peers.firstIndex(of: port) ?? 0
-        // The peers in turn after the own port.
-        let step = 1 + Int(((second & 0xFFFF) * UInt64(peers.count - 1)) >> 16)
-        let peer = peers[(own + step) % peers.count]
+        // The other ports of the domain in turn: 0 to 3, 6 and 7, or 4 to 7.
+        let memberCount = domain == 1 ? 6 : 4
+        let own = domain == 2 ? port - 4 : port < 4 ? port : port - 2
+        let step = 1 + Int(((second & 0xFFFF) * UInt64(memberCount - 1)) >> 16)
+        let member = own + step < memberCount ? own + step : own + step - memberCount
+        let peer = domain == 2 ? member + 4 : member < 4 ? member : member + 2
         let target = CoreInput.row(second, of: rows, port: peer, domain: domain)
         var source = CoreInput.address(port: port, row: row)
         var destination = CoreInput.address(port: peer, row: target)
@@ -110,22 +111,12 @@ struct CoreInput: ~Copyable {
 
     private func write(_ place: Int, _ destination: UInt64, _ source: UInt64, tci: UInt16?) {
         let frame = frames + place * CoreInput.stride + SlotSize.vnetHeader
-        func store(_ value: UInt64, _ byteCount: Int, at offset: Int) {
-            for byte in 0..<byteCount {
-                frame.storeBytes(
-                    of: UInt8(truncatingIfNeeded: value >> UInt64(8 * (byteCount - 1 - byte))),
-                    toByteOffset: offset + byte, as: UInt8.self)
-            }
-        }
-        store(destination, 6, at: 0)
-        store(source, 6, at: 6)
-        if let tci {
-            store(0x8100_0000 | UInt64(tci), 4, at: 12)
-            store(0x88B5, 2, at: 16)
-        } else {
-            store(0x88B5_0000, 4, at: 12)
-            store(0, 2, at: 16)
-        }
+        let type = tci.map { 0x8100_0000 | UInt64($0) } ?? 0x88B5_0000
+        let head = (destination << 16 | source >> 32).bigEndian
+        frame.storeBytes(of: head, as: UInt64.self)
+        frame.storeBytes(of: (source << 32 | type).bigEndian, toByteOffset: 8, as: UInt64.self)
+        let next: UInt16 = tci == nil ? 0 : 0x88B5
+        frame.storeBytes(of: next.bigEndian, toByteOffset: 16, as: UInt16.self)
     }
 
     /// Makes a broadcast from address number `index`, by which the switch learns it; returns the

@@ -1,5 +1,6 @@
 import Dataplane
 import Glibc
+import Ports
 
 /// The switch under measurement: the real worker between eight ports in memory.
 ///
@@ -38,7 +39,8 @@ struct CoreRun: ~Copyable {
                 digest: CoreDigest()))
         self.wiring = wiring
         ports = (0..<CoreInput.portCount).map { CorePort(number: $0, wiring: wiring) }
-        fabric = Fabric(portCapacity: 64, domainCapacity: 16, seed: 7)
+        // The table's memory is the switch's: how large its pages are decides what a look-up costs.
+        fabric = Fabric(portCapacity: 64, domainCapacity: 16, seed: 7, memory: MappedMemory())
         _ = fabric.publish(
             DataplaneConfiguration(
                 domains: [1, 2].map { DomainConfiguration(number: $0, vid: $0 * 10) },
