@@ -80,13 +80,14 @@ let package = Package(
         .executableTarget(
             name: "heddle-bench",
             dependencies: [
-                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CLinux", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Bench/Harness"),
         .executableTarget(
             name: "heddle-generator",
             dependencies: [
-                "Wire", "CLinux",
+                "Wire", "CLinux", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Bench/Generator"),
@@ -96,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "TestPeer", dependencies: ["Wire", "CLinux", "TestSupport"],
             path: "Tests/TestPeer"),
-        .testTarget(name: "BenchTests", dependencies: ["heddle-bench"]),
+        .testTarget(name: "BenchTests", dependencies: ["heddle-bench", "TestSupport"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "TestSupport"]),
         .testTarget(

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import heddle_bench
@@ -35,7 +36,7 @@ struct StatisticsTests {
 
     @Test("An interval of 95 % misses the truth about once in twenty times, with ten pairs")
     func coverage() {
-        var random = SplitMix64(state: 1)
+        var random = SeededRandom(seed: 1)
         var hits = 0
         for _ in 0..<200 {
             // Sums of uniform values, whose true median is 6.

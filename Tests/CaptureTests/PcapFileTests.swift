@@ -114,6 +114,20 @@ struct PcapFileTests {
         #expect(throws: PcapFileError.self) { _ = try PcapReader(path: "/") }
     }
 
+    @Test("says how to write into a pipe that nobody reads, where the writer must not wait")
+    func notRead() throws {
+        try TemporaryDirectory.with { directory in
+            let path = directory.path("pipe")
+            try #require(mkfifo(path, 0o600) == 0)
+            let error = #expect(throws: PcapFileError.notRead(path: path)) {
+                _ = try PcapFileWriter(path: path, isBlocking: false)
+            }
+            let description = String(describing: try #require(error))
+            #expect(description.contains("start its reader first"))
+            #expect(description.contains(path))
+        }
+    }
+
     @Test("reads up to the damage and says after which frame it is")
     func damaged() throws {
         try TemporaryDirectory.with { directory in

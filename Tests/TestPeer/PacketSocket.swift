@@ -29,17 +29,11 @@ struct PacketSocket {
         var byteCount: Int32 = 4 << 20
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &byteCount, 4)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &byteCount, 4)
-        var address = sockaddr_ll()
-        address.sll_family = UInt16(AF_PACKET)
-        address.sll_protocol = receives ? UInt16(ETH_P_ALL).bigEndian : 0
-        address.sll_ifindex = Int32(index)
-        let descriptor = descriptor
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_ll>.size))
-            }
-        }
+        let etherType = receives ? UInt16(ETH_P_ALL) : 0
+        let bound = bindPacketSocket(descriptor, index: Int32(index), etherType: etherType)
         guard bound == 0 else { throw Failure("bind to \(device)") }
+        let descriptor = descriptor  // for the closure: self is not whole yet
+        var address = sockaddr_ll()
         var length = socklen_t(MemoryLayout<sockaddr_ll>.size)
         withUnsafeMutablePointer(to: &address) { pointer in
             _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -56,7 +50,7 @@ struct PacketSocket {
     func keepOnly(destination: MACAddress) throws {
         let raw = destination.rawValue
         // Classic BPF: ldh [0]; jne drop; ld [2]; jne drop; accept; drop.
-        var program = [
+        let program = [
             sock_filter(code: 0x28, jt: 0, jf: 0, k: 0),
             sock_filter(code: 0x15, jt: 0, jf: 3, k: UInt32(raw >> 32)),
             sock_filter(code: 0x20, jt: 0, jf: 0, k: 2),
@@ -64,13 +58,7 @@ struct PacketSocket {
             sock_filter(code: 0x06, jt: 0, jf: 0, k: 0xFFFF),
             sock_filter(code: 0x06, jt: 0, jf: 0, k: 0),
         ]
-        let attached = program.withUnsafeMutableBufferPointer { program in
-            var filter = sock_fprog(len: UInt16(program.count), filter: program.baseAddress)
-            return setsockopt(
-                descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-                socklen_t(MemoryLayout<sock_fprog>.size))
-        }
-        guard attached == 0 else { throw Failure("attach a filter") }
+        guard attachFilter(program, to: descriptor) == 0 else { throw Failure("attach a filter") }
     }
 
     /// Sends one frame; false when the device's queue is full.

@@ -5,7 +5,7 @@ import CLinux
 /// say so.
 package let canMakeNamespaces: Bool = {
     var outcome = false
-    try? onNewThread { outcome = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 }
+    try? PinnedThread.run { outcome = unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 }
     if !outcome {
         print("SKIPPED: tests of the real kernel; run them as root, or inside")
         print("         unshare --user --map-root-user --net --mount swift test")
@@ -19,7 +19,7 @@ package let namespacesNeeded = "it needs CAP_SYS_ADMIN to make namespaces"
 /// Runs `body` on a thread of its own in a new network and a new private mount namespace, so that
 /// neither devices nor mounts reach the machine; both end with the thread and what it opened.
 package func inFreshNamespace(_ body: () throws -> Void) throws {
-    try onNewThread {
+    try PinnedThread.run {
         guard unshare(CLONE_NEWNET | CLONE_NEWNS) == 0,
             mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0
         else { preconditionFailure("no fresh namespace, although canMakeNamespaces said so") }
@@ -35,26 +35,4 @@ package func soon(_ condition: () throws -> Bool) rethrows -> Bool {
         usleep(5000)
     }
     return false
-}
-
-private final class Work {
-    let body: () -> Void
-    init(_ body: @escaping () -> Void) { self.body = body }
-}
-
-private func onNewThread(_ body: () throws -> Void) throws {
-    var result: Result<Void, any Error> = .success(())
-    withoutActuallyEscaping(body) { body in
-        let work = Work { result = Result { try body() } }
-        var thread = pthread_t()
-        let error = pthread_create(
-            &thread, nil,
-            { argument in
-                argument.map { Unmanaged<Work>.fromOpaque($0).takeRetainedValue().body() }
-                return nil
-            }, Unmanaged.passRetained(work).toOpaque())
-        precondition(error == 0, "no thread")
-        pthread_join(thread, nil)
-    }
-    try result.get()
 }

@@ -3,6 +3,9 @@ import SystemPackage
 /// What went wrong with a capture file that a port reads or writes.
 package enum PcapFileError: Error, Equatable {
     case cannotOpen(path: String, Errno)
+    /// A pipe was opened for writing, without waiting for somebody who reads it. A socket's path
+    /// is refused by the kernel in the same words.
+    case notRead(path: String)
     /// libpcap opened the file and refused it; `message` is libpcap's own.
     case notACapture(path: String, message: String)
     case wrongLinkType(path: String, name: String)
@@ -17,6 +20,9 @@ extension PcapFileError: CustomStringConvertible {
         switch self {
         case .cannotOpen(let path, let errno):
             return "cannot open capture file '\(path)': \(errno)"
+        case .notRead(let path):
+            return "nobody reads the pipe '\(path)': start its reader first, such as"
+                + " 'tcpdump -r \(path)', or name a file"
         case .notACapture(let path, let message):
             return "'\(path)' is not a pcap or pcapng file that can be read: \(message)"
         case .wrongLinkType(let path, let name):

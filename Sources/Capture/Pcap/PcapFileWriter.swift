@@ -22,7 +22,7 @@ package struct PcapFileWriter: ~Copyable {
     /// Creates or overwrites a file, readable by its owner alone since it holds others' traffic.
     ///
     /// - Parameter isBlocking: false for a pipe that must not hold its writer up; a full pipe is
-    ///   then the error `resourceTemporarilyUnavailable`.
+    ///   then the error `resourceTemporarilyUnavailable`, and one that nobody reads is not opened.
     package init(path: String, isBlocking: Bool = true) throws(PcapFileError) {
         let opened: FileDescriptor
         do {
@@ -33,7 +33,9 @@ package struct PcapFileWriter: ~Copyable {
                     : [.create, .truncate, .closeOnExec, .nonBlocking],
                 permissions: [.ownerRead, .ownerWrite])
         } catch {
-            throw .cannotOpen(path: path, Errno(of: error))
+            let errno = Errno(of: error)
+            guard errno != .noSuchAddressOrDevice else { throw .notRead(path: path) }
+            throw .cannotOpen(path: path, errno)
         }
         var header: [UInt8] = []
         header.reserveCapacity(Self.bufferByteCount)

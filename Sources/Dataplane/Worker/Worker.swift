@@ -81,8 +81,8 @@ package struct Worker: ~Copyable {
     /// Monotonic nanoseconds of the burst.
     var time: UInt64 = 0
     var tick: UInt32 = 0
-    private var command: FDBCommand?
-    private var flushRemoved = 0
+    var command: FDBCommand?
+    var flushRemoved = 0
 
     package init(fabric: Fabric, index: Int) {
         self.fabric = fabric
@@ -208,52 +208,6 @@ package struct Worker: ~Copyable {
     /// Nanoseconds after which the worker wants a round though nothing happens; nil for never.
     package var wakeInterval: UInt64? {
         ownsFDB && fabric.fdb.learnedCount > 0 ? 1_000_000_000 : nil
-    }
-
-    // MARK: Owner duties
-
-    private mutating func serveFDB() {
-        if hasPeers { learnFromPeers() }
-        // One slice of one command per round: a flush of a big table must not hold up frames.
-        if command == nil, let next = link.takeCommand() {
-            command = next
-            fabric.fdb.beginFlush()
-            flushRemoved = 0
-        }
-        if let current = command, let changed = carryOut(current.operation) {
-            command = nil
-            current.completion(changed)
-        }
-        fabric.fdb.sweep(now: tick)
-    }
-
-    private func learnFromPeers() {
-        for peer in fabric.links where peer.index != index {
-            while let request = peer.learns.pop() {
-                fabric.fdb.learn(
-                    FDBKey(word: request.key), port: request.port, sticky: request.isSticky,
-                    now: request.tick)
-            }
-        }
-    }
-
-    /// Carries a command on; nil when it needs another round.
-    private mutating func carryOut(_ operation: FDBCommand.Operation) -> Int? {
-        switch operation {
-        case .addStatic(let key, let port):
-            return fabric.fdb.addStatic(key, port: port, now: tick) ? 1 : 0
-        case .addSticky(let key, let port):
-            fabric.fdb.learn(key, port: port, sticky: true, now: tick)
-            let entry = fabric.fdb.lookup(key, now: tick, isOwner: true)
-            return entry?.port == port && entry?.kind == .sticky ? 1 : 0
-        case .delete(let key):
-            return fabric.fdb.delete(key) ? 1 : 0
-        case .flush(let pattern):
-            let done = fabric.fdb.flush(pattern, budget: 16_384, removed: &flushRemoved)
-            return done ? flushRemoved : nil
-        case .setPortLimit(let limit, let port):
-            return fabric.fdb.setLimit(limit, port: port, budget: 4096) ? 0 : nil
-        }
     }
 
     // MARK: Deciding a burst

@@ -2,6 +2,7 @@ import CLinux
 import Capture
 import Dataplane
 import Glibc
+import SystemPackage
 
 /// A port on capture files: frames of one enter the switch, frames that leave go to another.
 ///
@@ -17,8 +18,8 @@ package final class PcapPort: Port, @unchecked Sendable {
 
     /// Opens both files; nil for a direction that is not wanted.
     ///
-    /// What is written to a pipe that is full is dropped: its reader may have stopped, and a worker
-    /// that waited for it would stop the other ports as well. A pipe that nobody reads is an error.
+    /// What does not fit into a pipe is dropped: its reader may have stopped, and a worker that
+    /// waited for it would stop the other ports as well. A pipe that nobody reads is an error.
     package init(reading: String?, writing: String?) throws(PcapFileError) {
         if let reading { reader = try PcapReader(path: reading) }
         if let writing { writer = try PcapFileWriter(path: writing, isBlocking: false) }
@@ -62,6 +63,8 @@ package final class PcapPort: Port, @unchecked Sendable {
                         UnsafeRawBufferPointer(start: base, count: byteCount),
                         originalByteCount: UInt32(byteCount), timestampNanoseconds: time)
                     entries[index].outcome = .none
+                } catch PcapFileError.cannotWrite(_, .resourceTemporarilyUnavailable) {
+                    entries[index].outcome = .egressFull
                 } catch {
                     entries[index].outcome = .egressRejected
                 }

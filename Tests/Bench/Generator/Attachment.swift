@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TestSupport
 import Wire
 
 /// An interface that frames are sent into: a packet socket that receives nothing, and the counters.
@@ -34,7 +35,8 @@ final class Attachment {
             address = withUnsafeBytes(of: &request.ifr_ifru.ifru_hwaddr.sa_data) {
                 MACAddress($0.baseAddress!)
             }
-            try bindPacketSocket(socket, index: index, etherType: 0)
+            try check(
+                bindPacketSocket(socket, index: index, etherType: 0), "bind a packet socket")
             // Past the queueing discipline, straight into the device: what is wanted is the device's
             // own queue, and to be told when it is full.
             var bypass: Int32 = 1
@@ -74,22 +76,8 @@ final class Attachment {
             .announcement, at: .paced(2000), from: start, to: start + UInt64(3 * count) * 500_000)
     }
 
-    /// Frames since the interface was made.
-    struct Counters {
-        var received: UInt64 = 0
-        var receivedBytes: UInt64 = 0
-        /// Dropped by the device on the way out: at a TAP, because its queue was full.
-        var transmitDropped: UInt64 = 0
-
-        static func - (later: Counters, earlier: Counters) -> Counters {
-            Counters(
-                received: later.received &- earlier.received,
-                receivedBytes: later.receivedBytes &- earlier.receivedBytes,
-                transmitDropped: later.transmitDropped &- earlier.transmitDropped)
-        }
-    }
-
-    func counters() throws(GeneratorError) -> Counters {
+    /// What the interface has counted since it was made.
+    func counters() throws(GeneratorError) -> InterfaceCounters {
         let capacity = 65536
         let text = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
         defer { text.deallocate() }
@@ -101,36 +89,9 @@ final class Attachment {
             if count == 0 { break }
             byteCount += count
         }
-        for line in text[..<byteCount].split(separator: UInt8(ascii: "\n")) {
-            let halves = line.split(separator: UInt8(ascii: ":"), maxSplits: 1)
-            guard halves.count == 2 else { continue }
-            let name = halves[0].drop { $0 == UInt8(ascii: " ") }
-            guard name.elementsEqual(interface.utf8) else { continue }
-            let fields = halves[1].split(separator: UInt8(ascii: " ")).map {
-                UInt64(String(decoding: $0, as: UTF8.self)) ?? 0
-            }
-            // Receive: bytes packets errs drop fifo frame compressed multicast; transmit: bytes
-            // packets errs drop.
-            guard fields.count >= 12 else { break }
-            return Counters(
-                received: fields[1], receivedBytes: fields[0], transmitDropped: fields[11])
+        if let counters = InterfaceCounters(of: interface, in: text[..<byteCount]) {
+            return counters
         }
         throw .invalid("the interface '\(interface)' has vanished from /proc/net/dev")
     }
-}
-
-/// Binds a packet socket to an interface. With EtherType 0 it receives nothing.
-func bindPacketSocket(
-    _ socket: Int32, index: Int32, etherType: UInt16
-) throws(GeneratorError) {
-    var address = sockaddr_ll()
-    address.sll_family = UInt16(AF_PACKET)
-    address.sll_protocol = etherType.bigEndian
-    address.sll_ifindex = index
-    let result = withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(socket, $0, socklen_t(MemoryLayout<sockaddr_ll>.size))
-        }
-    }
-    try check(result, "bind a packet socket to the interface")
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CLinux
 import Glibc
+import TestSupport
 
 /// A network interface in a network namespace, as it is written: `NETNS:IF`, where NETNS is a path or
 /// `-` for the current namespace.
@@ -24,7 +25,7 @@ struct Endpoint: ExpressibleByArgument, CustomStringConvertible, Sendable {
     }
 
     /// Runs `body` in its network namespace, on a thread of its own, and waits for it.
-    func inside<Value>(_ body: @escaping () throws -> Value) throws -> Value {
+    func inside<Value>(_ body: () throws -> Value) throws -> Value {
         let path = namespace == "-" ? "/proc/thread-self/ns/net" : namespace
         let descriptor = try check(
             clinux_open_mode(path, O_RDONLY | O_CLOEXEC, 0), "open the network namespace '\(path)'")

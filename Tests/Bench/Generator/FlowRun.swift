@@ -13,6 +13,7 @@
 
 import CLinux
 import Glibc
+import TestSupport
 import Wire
 
 struct FlowPlan: Sendable {
@@ -111,8 +112,8 @@ struct FlowRun {
         struct Mark {
             var time: UInt64 = 0
             var account = FrameSender.Account()
-            var device = Attachment.Counters()
-            var receivers: [Attachment.Counters] = []
+            var device = InterfaceCounters()
+            var receivers: [InterfaceCounters] = []
         }
         var begin = Mark()
         var from = Mark()
@@ -154,7 +155,7 @@ struct FlowRun {
     }
 
     private func result(
-        _ sent: Sent, drained: [Attachment.Counters], _ receiver: FrameReceiver
+        _ sent: Sent, drained: [InterfaceCounters], _ receiver: FrameReceiver
     ) -> FlowResult {
         let account = sent.to.account - sent.from.account
         let seconds = Double(sent.to.time - sent.from.time) / 1e9
@@ -163,10 +164,10 @@ struct FlowRun {
         let lost: UInt64
         var foreign: Bool?
         if rings.isEmpty {
-            perPort = zip(sent.to.receivers, sent.from.receivers).map { ($0 - $1).received }
+            perPort = zip(sent.to.receivers, sent.from.receivers).map { ($0 - $1).receivedFrames }
             let counts = zip(drained, sent.begin.receivers).map { $0 - $1 }
-            foreign = counts.contains { $0.receivedBytes != $0.received * UInt64(plan.size) }
-            let all = counts.reduce(0) { $0 + $1.received }
+            foreign = counts.contains { $0.receivedBytes != $0.receivedFrames * UInt64(plan.size) }
+            let all = counts.reduce(0) { $0 + $1.receivedFrames }
             let expected = (sent.to.account - sent.begin.account).sent * copies
             lost = expected > all ? expected - all : 0
         } else {

@@ -12,8 +12,8 @@ final class FrameSocket {
         socket = try check(
             Glibc.socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0),
             "open a packet socket")
-        try attachFilter(socket, run: run, kind: kind, copying: UInt32(TestFrame.maximumSize))
-        try bindPacketSocket(socket, index: index, etherType: TestFrame.etherType)
+        try TestFrame.receive(
+            on: socket, index: index, run: run, kind: kind, copying: UInt32(TestFrame.maximumSize))
     }
 
     deinit {

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// Why a run could not be made or does not count.
 enum GeneratorError: Error, CustomStringConvertible {
@@ -10,9 +11,8 @@ enum GeneratorError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .system(let operation, let errno):
-            let remedy = errno == EPERM ? "; it needs root or CAP_NET_RAW and CAP_SYS_ADMIN" : ""
-            return "cannot \(operation): \(String(cString: strerror(errno)))\(remedy)"
-        case .invalid(let reason): return reason
+            SystemCallFailure(operation, errno: errno).description
+        case .invalid(let reason): reason
         }
     }
 }

@@ -18,12 +18,6 @@ struct LatencyHistogram {
         maximum = max(maximum, value)
     }
 
-    mutating func add(_ other: LatencyHistogram) {
-        for index in buckets.indices { buckets[index] += other.buckets[index] }
-        count += other.count
-        maximum = max(maximum, other.maximum)
-    }
-
     /// The latency that the given fraction of values did not exceed, in nanoseconds: the upper end of
     /// the bucket in which that value lies. 0 when there are none.
     func quantile(_ fraction: Double) -> UInt64 {

@@ -13,6 +13,7 @@
 
 import CLinux
 import Glibc
+import TestSupport
 import Wire
 
 struct LearnPlan: Sendable {
@@ -109,13 +110,13 @@ struct LearnRun {
     /// for a second.
     private func learn() throws -> (seconds: Double, forwarded: UInt64, rejected: UInt64) {
         let frames = sender(at: from, sources: addresses, destinations: [to.address])
-        let before = try to.counters().received
+        let before = try to.counters().receivedFrames
         let start = Clock.now()
         try frames.sendAll(.warmUp, count: addresses.count, at: plan.rate)
         var forwarded: UInt64 = 0
         var last = Clock.now()
         while forwarded < UInt64(addresses.count), Clock.now() < last + 1_000_000_000 {
-            let now = try to.counters().received - before
+            let now = try to.counters().receivedFrames - before
             if now > forwarded {
                 forwarded = now
                 last = Clock.now()

@@ -32,8 +32,8 @@ final class ReceiveRing {
             throw error
         }
         self.socket = socket
-        try attachFilter(socket, run: run, kind: kind, copying: ReceiveRing.copied)
-        try bindPacketSocket(socket, index: index, etherType: TestFrame.etherType)
+        try TestFrame.receive(
+            on: socket, index: index, run: run, kind: kind, copying: ReceiveRing.copied)
     }
 
     deinit {
@@ -97,32 +97,4 @@ final class ReceiveRing {
         }
         return memory
     }
-}
-
-/// Lets through only the test frames of this run and kind, and their first `copying` bytes.
-func attachFilter(
-    _ socket: Int32, run: UInt32, kind: TestFrame.Kind, copying: UInt32
-) throws(GeneratorError) {
-    func load(_ size: Int32, _ offset: Int) -> sock_filter {
-        sock_filter(code: UInt16(BPF_LD | size | BPF_ABS), jt: 0, jf: 0, k: UInt32(offset))
-    }
-    func rejectUnless(_ value: UInt32, jump: UInt8) -> sock_filter {
-        sock_filter(code: UInt16(BPF_JMP | BPF_JEQ | BPF_K), jt: 0, jf: jump, k: value)
-    }
-    func result(_ value: UInt32) -> sock_filter {
-        sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: value)
-    }
-    var program = [
-        load(BPF_W, TestFrame.runOffset), rejectUnless(run, jump: 3),
-        load(BPF_B, TestFrame.kindOffset), rejectUnless(UInt32(kind.rawValue), jump: 1),
-        result(copying), result(0),
-    ]
-    let attached = program.withUnsafeMutableBufferPointer { instructions in
-        var filter = sock_fprog(
-            len: UInt16(instructions.count), filter: instructions.baseAddress)
-        return setsockopt(
-            socket, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-            socklen_t(MemoryLayout<sock_fprog>.size))
-    }
-    try check(attached, "attach a filter to a packet socket")
 }

@@ -15,6 +15,7 @@
 import CLinux
 import Glibc
 import Synchronization
+import TestSupport
 import Wire
 
 struct RequestPlan: Sendable {

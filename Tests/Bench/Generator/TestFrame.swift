@@ -11,6 +11,9 @@
 // No protocol of the kernel claims this EtherType, so the stack behind the receiving interface drops
 // the frame at its first look-up: the cheapest end there is. For a switch it is a frame like any.
 
+import CLinux
+import Glibc
+import TestSupport
 import Wire
 
 enum TestFrame {
@@ -55,4 +58,30 @@ enum TestFrame {
     static func sequence(_ frame: UnsafeRawPointer) -> UInt64 { frame.loadBigEndian(22) }
     @inline(__always)
     static func time(_ frame: UnsafeRawPointer) -> UInt64 { frame.loadBigEndian(30) }
+}
+
+extension TestFrame {
+    /// Has a packet socket receive the test frames of one run and kind at an interface, and their
+    /// first `copying` bytes.
+    static func receive(
+        on socket: Int32, index: Int32, run: UInt32, kind: Kind, copying: UInt32
+    ) throws(GeneratorError) {
+        func load(_ size: Int32, _ offset: Int) -> sock_filter {
+            sock_filter(code: UInt16(BPF_LD | size | BPF_ABS), jt: 0, jf: 0, k: UInt32(offset))
+        }
+        func rejectUnless(_ value: UInt32, jump: UInt8) -> sock_filter {
+            sock_filter(code: UInt16(BPF_JMP | BPF_JEQ | BPF_K), jt: 0, jf: jump, k: value)
+        }
+        func result(_ value: UInt32) -> sock_filter {
+            sock_filter(code: UInt16(BPF_RET | BPF_K), jt: 0, jf: 0, k: value)
+        }
+        let program = [
+            load(BPF_W, runOffset), rejectUnless(run, jump: 3),
+            load(BPF_B, kindOffset), rejectUnless(UInt32(kind.rawValue), jump: 1),
+            result(copying), result(0),
+        ]
+        try check(attachFilter(program, to: socket), "attach a filter to a packet socket")
+        try check(
+            bindPacketSocket(socket, index: index, etherType: etherType), "bind a packet socket")
+    }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+import TestSupport
 
 /// Namespaces around the whole benchmark: network, mount and process, and user if it is not root who
 /// runs it. Inside, /run is an empty tmpfs, so that `ip netns` and the switches' run directories do
@@ -28,7 +29,9 @@ enum Isolation {
         var process: pid_t = 0
         let error = posix_spawnp(
             &process, command[0], nil, nil, strings, clinux_environment())
-        guard error == 0 else { throw BenchError("run '\(command[0])' (of util-linux)", error) }
+        guard error == 0 else {
+            throw SystemCallFailure("run '\(command[0])' (of util-linux)", errno: error)
+        }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         return clinux_exited(status) ? clinux_exit_code(status) : 128 + clinux_signal(status)
@@ -38,14 +41,15 @@ enum Isolation {
     static func furnish() throws {
         // unshare has made all mounts private.
         guard mount("none", "/run", "tmpfs", 0, "mode=0755") == 0 else {
-            throw BenchError("mount a private /run", errno)
+            throw SystemCallFailure("mount a private /run", errno: errno)
         }
         for directory in ["/run/netns", "/run/heddle-bench"] {
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true)
         }
         guard access("/dev/net/tun", R_OK | W_OK) == 0 else {
-            throw BenchError("open /dev/net/tun (load the module tun, or run as root)", errno)
+            throw SystemCallFailure(
+                "open /dev/net/tun (load the module tun, or run as root)", errno: errno)
         }
     }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+import TestSupport
 
 /// A network namespace of the bench's, under the private /run/netns.
 struct Namespace: Sendable {
@@ -38,29 +39,11 @@ struct Namespace: Sendable {
     }
 
     /// What a device of the namespace has received and sent since it exists.
-    func counters(of device: String) throws -> DeviceCounters {
-        let table = try enter {
-            try KernelFile.read("/proc/thread-self/net/dev")
-        }
-        for line in table.split(separator: "\n") {
-            let parts = line.split(separator: ":")
-            guard parts.count == 2, parts[0].drop(while: { $0 == " " }) == device else { continue }
-            let numbers = parts[1].split(separator: " ").compactMap { UInt64($0) }
-            guard numbers.count >= 16 else { break }
-            return DeviceCounters(
-                receivedBytes: numbers[0], receivedFrames: numbers[1], sentBytes: numbers[8],
-                sentFrames: numbers[9], sentDropped: numbers[11])
-        }
+    func counters(of device: String) throws -> InterfaceCounters {
+        let table = try enter { try KernelFile.read("/proc/thread-self/net/dev") }
+        if let counters = InterfaceCounters(of: device, in: table.utf8) { return counters }
         throw NotMeasured("namespace \(name) has no device '\(device)'")
     }
 
     func hasDevice(_ device: String) -> Bool { (try? counters(of: device)) != nil }
-}
-
-struct DeviceCounters: Sendable {
-    let receivedBytes: UInt64
-    let receivedFrames: UInt64
-    let sentBytes: UInt64
-    let sentFrames: UInt64
-    let sentDropped: UInt64
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Foundation
+import TestSupport
 
 /// A program that the bench started. Its output goes to files of the private tmpfs, so that nobody
 /// has to read a pipe while something is measured.
@@ -18,7 +19,9 @@ final class Program {
         self.arguments = arguments
         outputPath = output
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw BenchError("make a pipe", errno) }
+        guard pipe2(&ends, O_CLOEXEC) == 0 else {
+            throw SystemCallFailure("make a pipe", errno: errno)
+        }
         defer { close(ends[0]) }
         input = ends[1]
         processID = try Placement.run(namespace: namespace, core: core) {
@@ -131,7 +134,7 @@ final class Program {
         var process: pid_t = 0
         let error = posix_spawnp(
             &process, arguments[0], &actions, nil, strings, clinux_environment())
-        guard error == 0 else { throw BenchError("run '\(arguments[0])'", error) }
+        guard error == 0 else { throw SystemCallFailure("run '\(arguments[0])'", errno: error) }
         return process
     }
 }

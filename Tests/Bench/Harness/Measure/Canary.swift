@@ -48,7 +48,7 @@ final class CanaryProbe {
         usleep(20_000)
         return Canary(
             nanoseconds: try Placement.onEach(of: cores) { index in
-                let buffer = buffers[index]
+                let buffer = self.buffers[index]
                 let clock = ContinuousClock()
                 let times = (0..<Self.repetitions).map { _ in
                     clock.measure {

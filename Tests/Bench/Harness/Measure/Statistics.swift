@@ -1,3 +1,5 @@
+import TestSupport
+
 /// The statistics of the benchmark: medians, and how far they can be trusted.
 ///
 /// Two systems are compared by the ratio of each pair of neighbouring trials, because neighbours
@@ -17,13 +19,13 @@ enum Statistics {
 
     /// The median and its 95 % interval.
     static func interval(of values: [Double], rounds: Int = 10_000) -> Interval {
-        var random = SplitMix64(state: 0x4865_6464_6c65)
+        var random = SeededRandom(seed: 0x4865_6464_6c65)
         var sample = values
         var medians: [Double] = []
         medians.reserveCapacity(rounds)
         for _ in 0..<rounds {
             for index in sample.indices {
-                sample[index] = values[Int(random.next(below: UInt64(values.count)))]
+                sample[index] = values[Int.random(in: values.indices, using: &random)]
             }
             medians.append(median(sample))
         }
@@ -38,22 +40,4 @@ struct Interval: Codable, Equatable, Sendable {
     let median: Double
     let low: Double
     let high: Double
-}
-
-/// Steele, Lea and Flood's generator (OOPSLA 2014): small, seeded, good enough for a bootstrap.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
-
-    /// Uniform but for a bias of bound / 2⁶⁴.
-    mutating func next(below bound: UInt64) -> UInt64 {
-        next().multipliedFullWidth(by: bound).high
-    }
 }
