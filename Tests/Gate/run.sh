@@ -31,10 +31,11 @@ expect 0 tap 1000000
 expect 1 tap 100000 --plant allocation
 
 # The switching core and its C twin decide, transmit and count the same (Tests/Bench/C/core.c).
-if command -v clang >/dev/null; then
+clang=$(command -v clang || echo "$(dirname "$(realpath "$(command -v swift)")")/clang")
+if [ -x "$clang" ]; then
     swift build -c release --product heddle-core
     twin=$(dirname "$gate")/core-twin
-    clang -std=gnu17 -O3 -o "$twin" Tests/Bench/C/core.c
+    "$clang" -std=gnu17 -O3 -o "$twin" Tests/Bench/C/core.c
     for macs in 16 4096; do
         run="--macs $macs --seconds 0 --digest-frames 65536"
         # shellcheck disable=SC2086 # words on purpose

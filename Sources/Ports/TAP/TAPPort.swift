@@ -69,7 +69,8 @@ package final class TAPPort: Port, Sendable {
 }
 
 extension OffloadSet {
-    /// What a TAP's reader declared that it takes; UDP super-frames count only when both IP versions do.
+    /// What a TAP's reader declared that it takes; UDP super-frames count only when both IP
+    /// versions do.
     init(_ offloads: TAPOffloads) {
         self = []
         if offloads.contains(.checksum) { insert(.checksum) }

@@ -8,9 +8,9 @@
 /// were shorter than ``limit``. It then asks for ``limit`` nanoseconds at most; with no traffic
 /// there are no gaps, and with traffic whose gaps are longer it sleeps at once.
 ///
-/// Between two questions the worker yields its core. A yield that takes long means that somebody
-/// else was given the core: he needs it more, and a worker that sleeps is given it back at once when
-/// a frame comes, which one that yields is not. So the worker then sleeps, for this gap.
+/// Between two questions the worker yields its core. A yield that takes long means that another
+/// thread was given the core. The worker then sleeps for the rest of the gap: the kernel gives a
+/// sleeper the core back as soon as a frame comes, and one that yields only when its turn is.
 ///
 /// Two in eight keeps request and response quick: the gap until the response is short, the one until
 /// the next request is long. One thread; no clock of its own.

@@ -3,8 +3,8 @@ import Dataplane
 import Glibc
 
 /// Memory that the kernel supplies page by page on first use: a large, sparsely used table costs
-/// only what is touched. From 2 MiB on the kernel is asked for huge pages: a table that is looked up
-/// at random takes a TLB miss less for each look-up, and 512 page faults fewer to come into use.
+/// only what is touched. From 2 MiB on the kernel is asked for huge pages, and then by 2 MiB: a table
+/// that is looked up at random misses the TLB less, and comes into use with fewer page faults.
 package struct MappedMemory: ZeroedMemory {
     package init() {}
 

@@ -6,11 +6,12 @@ import Synchronization
 /// A forwarding thread: runs a ``Worker`` and waits in epoll while there is nothing to do.
 ///
 /// It waits for readable ports (not at all after a busy round) and then makes a few rounds: in each
-/// it serves one burst of every port that still has frames, then frames handed over by other workers.
-/// Before it sleeps it asks again for a while where that pays: see ``AdaptiveSpin``. Ports are watched level-triggered, so a port with more than a
-/// burst is simply readable again; a port that has ended is no longer watched. Ports without a
-/// descriptor are asked every millisecond. Idle costs no CPU but one wake-up a second while there
-/// are learned addresses to age.
+/// it serves one burst of every port that still has frames, then frames handed over by others.
+/// Before it sleeps it asks again for a while where that pays: see ``AdaptiveSpin``.
+///
+/// Ports are watched level-triggered, so a port with more than a burst is simply readable again; a
+/// port that has ended is no longer watched. Ports without a descriptor are asked every millisecond.
+/// Idle costs no CPU but one wake-up a second while there are learned addresses to age.
 package final class WorkerThread: Waker, @unchecked Sendable {
     // @unchecked: `thread` is written by start() and read by join(), both on the control side.
     private let fabric: Fabric
@@ -146,7 +147,7 @@ package final class WorkerThread: Waker, @unchecked Sendable {
     }
 
     /// Rounds over the ports that epoll named, while they have frames, before it is asked again: a
-    /// read that finds nothing costs half of what asking does. Few, so that other ports get their turn.
+    /// read that finds nothing costs half of what asking does. Few, for other ports' sake.
     private static let roundsPerWait = 4
 
     /// Sorts epoll's events into ports to be served, whose number it returns, and wake-ups.

@@ -29,7 +29,7 @@ struct CoreRow: Row {
         var digests: Set<String> = []
         func trial(_ program: String) throws -> Trial {
             let command = [
-                program, "--macs", "\(addresses)", "--seconds", "\(Int(bench.seconds))",
+                program, "--macs", "\(addresses)", "--seconds", "\(bench.shortSeconds)",
             ]
             let output = try Program.run(command, core: bench.switchCore)
             guard let report = try? JSONDecoder().decode(Report.self, from: Data(output.utf8))
@@ -44,7 +44,7 @@ struct CoreRow: Row {
         for program in [ours, theirs] where Program.locate(program) == nil {
             throw NotMeasured("there is no \(program); run.sh builds it")
         }
-        return try bench.interleave(lines) {
+        return try bench.interleave(lines, pairs: bench.shortPairs) {
             Contest(ours: { try trial(ours) }, theirs: { try trial(theirs) }, end: {})
         }
     }
