@@ -77,6 +77,9 @@
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
 
+// Linux 5.14: have the pages of a range now, as if each had been written to.
+#define CLINUX_MADV_POPULATE_WRITE 23
+
 // -- Request codes: _IOW and _IOR are beyond Swift's importer.
 
 static const unsigned long CLINUX_TUNSETIFF = TUNSETIFF;

@@ -92,6 +92,9 @@ package final class FDB: @unchecked Sendable {
     package static let defaultAgeingTicks: UInt32 = 300 * ticksPerSecond
     /// Learned entries that a switch's table has room for.
     package static let defaultCapacity = 1_048_576
+    /// The largest limit with which pages come on first use. Beyond it a table that is used touches
+    /// them all, and the first frames of its life would wait for them.
+    static let sparseLimit = 131_072
     static let none: Int32 = -1
 
     package let capacity: Int
@@ -143,8 +146,14 @@ package final class FDB: @unchecked Sendable {
 
     // MARK: Configuration
 
-    /// Learned entries at most in the whole switch; cannot exceed half the table.
+    /// Learned entries at most in the whole switch; cannot exceed half the table. A large limit makes
+    /// the whole table resident, 56 MiB at the default capacity, which may take tens of milliseconds;
+    /// hence not on a worker's thread.
     package func setLimit(_ limit: Int) {
+        if limit > FDB.sparseLimit {
+            memory.makeResident(slots, byteCount: capacity * MemoryLayout<Slot>.stride)
+            memory.makeResident(links, byteCount: capacity * MemoryLayout<Link>.stride)
+        }
         state.pointee.limit.store(max(1, min(limit, capacity / 2)), ordering: .relaxed)
     }
 

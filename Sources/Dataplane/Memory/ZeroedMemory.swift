@@ -4,6 +4,8 @@ package protocol ZeroedMemory: Sendable {
     func allocate(byteCount: Int) -> UnsafeMutableRawPointer
     /// Takes back what ``allocate(byteCount:)`` gave.
     func release(_ memory: UnsafeMutableRawPointer, byteCount: Int)
+    /// Announces that all of it will be used, at random; callable while it is in use.
+    func makeResident(_ memory: UnsafeMutableRawPointer, byteCount: Int)
 }
 
 /// Memory of the heap, zeroed by hand: every page of it is resident at once.
@@ -19,4 +21,6 @@ package struct HeapMemory: ZeroedMemory {
     package func release(_ memory: UnsafeMutableRawPointer, byteCount: Int) {
         memory.deallocate()
     }
+
+    package func makeResident(_ memory: UnsafeMutableRawPointer, byteCount: Int) {}
 }

@@ -3,8 +3,8 @@ import Dataplane
 import Glibc
 
 /// Memory that the kernel supplies page by page on first use: a large, sparsely used table costs
-/// only what is touched. From 2 MiB on the kernel is asked for huge pages, and then by 2 MiB: a table
-/// that is looked up at random misses the TLB less, and comes into use with fewer page faults.
+/// only what is touched. One that will be full is better made resident at once, in huge pages where
+/// the kernel has them: no frame waits for a page fault, and a look-up at random misses the TLB less.
 package struct MappedMemory: ZeroedMemory {
     package init() {}
 
@@ -14,12 +14,14 @@ package struct MappedMemory: ZeroedMemory {
         guard let memory, memory != MAP_FAILED else {
             fatalError("out of memory: mmap of \(byteCount) bytes failed: errno \(errno)")
         }
-        // A wish: a kernel without them goes on with small pages.
-        if byteCount >= MappedMemory.hugePage { madvise(memory, byteCount, MADV_HUGEPAGE) }
         return memory
     }
 
-    private static let hugePage = 2 << 20
+    package func makeResident(_ memory: UnsafeMutableRawPointer, byteCount: Int) {
+        // Wishes: a kernel that refuses goes on with small pages, and with pages on first use.
+        madvise(memory, byteCount, MADV_HUGEPAGE)
+        madvise(memory, byteCount, CLINUX_MADV_POPULATE_WRITE)
+    }
 
     package func release(_ memory: UnsafeMutableRawPointer, byteCount: Int) {
         munmap(memory, byteCount)

@@ -41,6 +41,8 @@ struct CoreRun: ~Copyable {
         ports = (0..<CoreInput.portCount).map { CorePort(number: $0, wiring: wiring) }
         // The table's memory is the switch's: how large its pages are decides what a look-up costs.
         fabric = Fabric(portCapacity: 64, domainCapacity: 16, seed: 7, memory: MappedMemory())
+        // Resident and in huge pages, as the C core's table is.
+        fabric.fdb.setLimit(FDB.defaultCapacity)
         _ = fabric.publish(
             DataplaneConfiguration(
                 domains: [1, 2].map { DomainConfiguration(number: $0, vid: $0 * 10) },
