@@ -38,15 +38,20 @@ struct RunBench: ParsableCommand {
     @Option(help: "What is measured, in git's words.")
     var commit = "an unknown commit"
 
+    func validate() throws {
+        for pattern in (only ?? "*").split(separator: ",", omittingEmptySubsequences: false)
+        where Catalogue.select(String(pattern)).isEmpty {
+            let ids = Catalogue.rows.flatMap(\.lines).map(\.id).joined(separator: ", ")
+            throw ValidationError("no row matches '\(pattern)'; the rows are \(ids)")
+        }
+    }
+
     func run() throws {
         guard Isolation.isInside else {
             throw ExitCode(try Isolation.runInside())
         }
         try Isolation.furnish()
         let rows = only.map(Catalogue.select) ?? Catalogue.rows
-        guard !rows.isEmpty else {
-            throw ValidationError("no row matches '\(only ?? "")'; 'heddle-bench list' names them")
-        }
         let progress = Progress()
         let bench = Bench(
             isFull: full, products: absolute(products), twins: absolute(twins), progress: progress)
