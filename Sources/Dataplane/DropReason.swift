@@ -4,7 +4,7 @@
 /// before ``egressFull`` are charged to the ingress port (the frame died before any copy was made),
 /// the others to the egress port (one copy died). The raw value indexes counter blocks and the
 /// `name` is stable: it is what `heddle drops`, JSON and metrics print.
-package enum DropReason: UInt8, CaseIterable, Sendable {
+package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case none = 0
     // Charged at ingress.
     case runt
@@ -23,6 +23,16 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
     case floodNowhere
     case truncatedRead
     case portDown
+    // Charged at ingress, of what came by a tunnel or was to leave by one.
+    case unknownVTEP
+    case ownPacket
+    case malformedTunnel
+    case criticalOption
+    case unknownVNI
+    case tagInTunnel
+    case splitHorizon
+    case tunnelDown
+    case overlayMTU
     // Charged at egress.
     case egressFull
     case egressDown
@@ -53,6 +63,15 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
         case .floodNowhere: "flood-nowhere"
         case .truncatedRead: "truncated-read"
         case .portDown: "port-down"
+        case .unknownVTEP: "unknown-vtep"
+        case .ownPacket: "own-packet"
+        case .malformedTunnel: "malformed-tunnel"
+        case .criticalOption: "critical-option"
+        case .unknownVNI: "unknown-vni"
+        case .tagInTunnel: "tag-in-tunnel"
+        case .splitHorizon: "split-horizon"
+        case .tunnelDown: "tunnel-down"
+        case .overlayMTU: "overlay-mtu"
         case .egressFull: "egress-full"
         case .egressDown: "egress-down"
         case .egressRejected: "egress-rejected"
@@ -82,6 +101,16 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
         case .floodNowhere: "the frame was to be flooded, but the network has no other port"
         case .truncatedRead: "the frame was longer than a frame slot"
         case .portDown: "the port that the frame came from is administratively down"
+        case .unknownVTEP: "an encapsulated frame came from an address that is no declared host's"
+        case .ownPacket: "an encapsulated frame came back that this host had sent"
+        case .malformedTunnel: "the encapsulation's header is cut off or breaks its standard"
+        case .criticalOption:
+            "the Geneve header has an option that is marked critical and that the switch does not know"
+        case .unknownVNI: "the frame's VNI is no network's that the sending host takes part in"
+        case .tagInTunnel: "the encapsulated frame carries a VLAN tag"
+        case .splitHorizon: "the frame came by a tunnel and its destination is behind another one"
+        case .tunnelDown: "the tunnel to the destination's host is down"
+        case .overlayMTU: "the packet is too large for the tunnel, and must not be fragmented"
         case .egressFull: "the port's queue was full: its reader is too slow or has stopped"
         case .egressDown: "the port's device is down"
         case .egressRejected: "the kernel or the peer refused the frame"
@@ -115,6 +144,23 @@ package enum DropReason: UInt8, CaseIterable, Sendable {
         case .notMember: "add the destination's port to the network"
         case .floodNowhere: "connect another port to the network"
         case .portDown: "remove 'up: false' from the port"
+        case .unknownVTEP:
+            "if the sender is a VTEP of yours, declare it under 'hosts:' with its 'underlay:' address"
+        case .ownPacket: "look for a device on the underlay that reflects packets"
+        case .malformedTunnel:
+            "see who sends it: 'tcpdump' on the underlay; both ends must use one encapsulation"
+        case .criticalOption: "turn the option off at the sender"
+        case .unknownVNI:
+            "apply the same topology on both hosts; a VTEP that is not Heddle needs 'networks:' "
+                + "under its host"
+        case .tagInTunnel: "send untagged frames into the tunnel: the VNI tells the network"
+        case .splitHorizon:
+            "none needed if it is rare; tunnels must connect every pair of hosts, none forwards for "
+                + "another"
+        case .tunnelDown: "see 'heddle tunnel show TUNNEL' for the reason"
+        case .overlayMTU:
+            "lower the network's 'mtu:' to what fits ('heddle topology plan' says it), or raise the "
+                + "underlay's"
         case .egressFull:
             "see what the receiver does; a longer device queue "
                 + "(ip link set DEV txqueuelen N) rides out bursts"
