@@ -1,11 +1,11 @@
 /// The mandatory section of a BFD control packet (RFC 5880 section 4.1), by value: a session keeps
 /// some of it and sends it with its own numbers.
-public struct BFDControl: Equatable, Sendable {
+public struct BFDControl: Equatable, Sendable, BitwiseCopyable {
     /// The length of the mandatory section, which is all that we send.
     public static var byteCount: Int { 24 }
 
     /// What a session takes itself to be.
-    public enum State: UInt8, Sendable {
+    public enum State: UInt8, Sendable, BitwiseCopyable {
         case adminDown = 0
         case down = 1
         case initializing = 2
