@@ -146,7 +146,10 @@ struct SchemaTests {
     @Test("describes every key")
     func documented() throws {
         let properties = try #require(schema["properties"] as? [String: [String: Any]])
-        #expect(properties.keys.sorted() == ["heddle", "networks", "ports", "switch"])
+        #expect(
+            properties.keys.sorted() == [
+                "heddle", "hosts", "networks", "overlay", "ports", "switch",
+            ])
         let ports = try #require(properties["ports"]?["additionalProperties"] as? [String: Any])
         let keys = try #require(ports["properties"] as? [String: [String: Any]])
         #expect(Set(keys.keys) == Set(MappingKind.port.supportedKeys.map(\.name)))
