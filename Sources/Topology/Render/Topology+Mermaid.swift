@@ -10,11 +10,13 @@ extension Topology {
                 "n\(index)", network.vlan.map { "tag \($0)" } ?? "no tag"
             )
             let mtu = network.mtu == NetworkSpec.defaultMTU ? nil : "mtu \(network.mtu)"
-            let label = mermaidLabel([network.name, network.vlan.map { "vlan \($0)" }, mtu])
+            let label = mermaidLabel([
+                network.name, network.vlan.map { "vlan \($0)" },
+                network.vni.map { "vni \($0)" }, mtu,
+            ])
             lines.append("    n\(index)([\"\(label)\"])")
         }
         let places = Dictionary(grouping: ports.indices) { ports[$0].host }
-        for index in places[nil] ?? [] { lines.append("    \(ports[index].node(index))") }
         for (index, host) in hosts.enumerated() {
             lines.append(
                 "    subgraph h\(index)[\"\(mermaidLabel([host.name, "\(host.underlay)"]))\"]")
@@ -24,6 +26,7 @@ extension Topology {
             lines.append("    end")
         }
         for (index, port) in ports.enumerated() {
+            if port.host == nil { lines.append("    \(port.node(index))") }
             let line = port.isolated ? "-.-" : "---"
             switch port.membership {
             case .access(let network):
