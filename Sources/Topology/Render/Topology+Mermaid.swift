@@ -46,17 +46,18 @@ extension Topology {
     /// Each tunnel once, seen from the host that comes first.
     private var tunnelLines: [String] {
         let participation = Participation(self)
-        return hosts.indices.flatMap { place in
-            tunnels(of: place, participation).compactMap { tunnel in
-                guard let other = participation.hostIndex[tunnel.host], other > place else {
-                    return nil
+        var lines: [String] = []
+        for place in hosts.indices {
+            for remote in hosts.indices[(place + 1)...] {
+                for tunnel in tunnels(from: place, to: remote, participation) {
+                    let names = tunnel.networks.prefix(4).joined(separator: " ")
+                    let more = tunnel.networks.count > 4 ? " …" : ""
+                    let label = mermaidLabel([tunnel.encapsulation.name, names + more])
+                    lines.append("    h\(place) ===|\"\(label)\"| h\(remote)")
                 }
-                let names = tunnel.networks.prefix(4).joined(separator: " ")
-                let more = tunnel.networks.count > 4 ? " …" : ""
-                let label = mermaidLabel([tunnel.encapsulation.name, names + more])
-                return "    h\(place) ===|\"\(label)\"| h\(other)"
             }
         }
+        return lines
     }
 }
 
