@@ -118,6 +118,33 @@ struct HostPartTests {
         #expect(part.tunnels.isEmpty && part.underlays.isEmpty && part.host == nil)
     }
 
+    @Test("is found at once among many: 50 hosts, 500 networks on each, 5000 ports")
+    func large() throws {
+        var topology = Topology()
+        topology.networks = (0..<500).map {
+            NetworkSpec(name: "net-\($0)", vlan: VLANID($0 + 1), vni: UInt32($0 + 1))
+        }
+        let names = topology.networks.map(\.name)
+        topology.hosts = (0..<50).map {
+            HostSpec(
+                name: "host-\($0)", underlay: address("192.0.2.\($0 + 1)"), networks: names)
+        }
+        topology.ports = (0..<5_000).map {
+            PortSpec(
+                name: "port-\($0)", host: "host-\($0 % 50)",
+                membership: .access(network: names[$0 / 10]), attachment: .tap(TAPSpec()),
+                staticMACs: [MACAddress(rawValue: 0x0200_0000_0000 + UInt64($0))])
+        }
+        let began = ContinuousClock.now
+        let part = try topology.part(of: "host-0")
+        let plan = try Plan.make(desired: part, observed: Observed())
+        // A second in a debug build; on a busy machine more.
+        #expect(ContinuousClock.now - began < .seconds(10))
+        #expect(part.tunnels.count == 49)
+        #expect(part.tunnels.allSatisfy { $0.networks.count == 500 && $0.staticMACs.count == 100 })
+        #expect(plan.actions.count == 500 + 100 + 49)
+    }
+
     @Test("is refused to a host that the topology does not know")
     func unknownHost() throws {
         let topology = try decode(Self.lab)
