@@ -45,11 +45,11 @@ extension BadFile {
             "1:9: 'heddle' must be 1, not the text \"1\""),  // text where a number is wanted
         BadFile(
             "- heddle: 1\n",
-            "1:1: the file must be a mapping with 'heddle', 'switch', 'networks', 'ports', 'hosts' or 'overlay', not a list"
+            "1:1: the file must be a mapping with 'heddle', 'switch', 'hosts', 'overlay', 'networks' or 'ports', not a list"
         ),  // a list at the top
         BadFile(
             "heddle\n",
-            "1:1: the file must be a mapping with 'heddle', 'switch', 'networks', 'ports', 'hosts' or 'overlay', not 'heddle'"
+            "1:1: the file must be a mapping with 'heddle', 'switch', 'hosts', 'overlay', 'networks' or 'ports', not 'heddle'"
         ),  // a scalar at the top
         BadFile(
             "heddle: 1\nheddle: 1\n",
@@ -60,7 +60,7 @@ extension BadFile {
         // an unknown key like no other
         BadFile(
             "heddle: 1\nzebra: {}\n",
-            "2:1: unknown key 'zebra'; known are 'heddle', 'switch', 'networks', 'ports', 'hosts' and 'overlay'"
+            "2:1: unknown key 'zebra'; known are 'heddle', 'switch', 'hosts', 'overlay', 'networks' and 'ports'"
         ),
         // a list for a mapping
         BadFile(

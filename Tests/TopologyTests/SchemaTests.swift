@@ -133,10 +133,12 @@ struct SchemaTests {
     private static let meanings = [
         "is not declared", "already (line", "belongs to", "not one of the trunk's", "twice",
         "cannot carry", "is another one", "digits only", "group address", "one host",
-        "text on one line, up to 255",
+        "text on one line, up to 255", "has no VNI", "has no network", "'host' is missing",
+        "an address by which", "cannot reach", "reserves VNI", "has no ports", "carries vxlan",
+        "contradicts", "cannot be told apart", "is the underlay of",
     ]
 
-    @Test("refuses every form that the decoder refuses", arguments: BadFile.all)
+    @Test("refuses every form that the decoder refuses", arguments: BadFile.all + BadFile.overlay)
     func badForms(_ file: BadFile) throws {
         guard let isAccepted = try accepts(file.text) else { return }
         let isMeaning = Self.meanings.contains { file.line.contains($0) }

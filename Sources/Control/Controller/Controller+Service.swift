@@ -64,7 +64,8 @@ extension Controller: SwitchService {
             changes: plan.actions.map { action in
                 PlanChange(
                     symbol: String(action.sign), subject: action.subject, text: action.detail)
-            }, summary: "\(plan.summary)", isEmpty: plan.isEmpty)
+            }, notes: plan.notes.isEmpty ? nil : plan.notes, summary: "\(plan.summary)",
+            isEmpty: plan.isEmpty)
     }
 
     // MARK: Refusals

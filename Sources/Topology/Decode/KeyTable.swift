@@ -98,17 +98,18 @@ extension MappingKind {
                 isRequired: true, "The version of the file's format."),
             KeyKind("switch", .mapping(bridge), "What holds for the switch as a whole."),
             KeyKind(
-                "networks", .named(network, limit: Topology.networkLimit),
-                "The networks by name: each is one broadcast domain."),
-            KeyKind(
-                "ports", .named(port, limit: Topology.filePortLimit),
-                "The ports by name: each has one attachment."),
-            KeyKind(
                 "hosts", .named(host, limit: Topology.hostLimit),
                 "The hosts by name, for a topology that spans several: every port names its host."),
             KeyKind(
                 "overlay", .mapping(overlay),
-                "How networks with a VNI travel between hosts (VXLAN)."),
+                "How networks with a VNI travel between hosts: by VXLAN without it."),
+            KeyKind(
+                "networks", .named(network, limit: Topology.networkLimit),
+                "The networks by name: each is one broadcast domain."),
+            KeyKind(
+                "ports", .named(port, limit: Topology.filePortLimit),
+                "The ports by name, up to \(Topology.portLimit) on a host: each has one attachment."
+            ),
         ])
 
     static let bridge = MappingKind(
@@ -163,13 +164,14 @@ extension MappingKind {
         ])
 
     private static let udpPort = KeyKind(
-        "port", .integer(1...65_535), "The UDP port (VXLAN 4789, Geneve 6081; GRE has none).")
+        "port", .integer(1...65_535),
+        "The UDP port; 4789 for VXLAN and 6081 for Geneve without it, and GRE has none.")
 
     private static let kindNames = ValueKind.choice(OverlayKind.allCases.map(\.rawValue))
 
     /// The encapsulation of a network or a host.
     static let encapsulation = MappingKind(
-        "overlay", "An encapsulation.",
+        "encapsulation", "An encapsulation.",
         keys: [KeyKind("kind", kindNames, isRequired: true, "The encapsulation."), udpPort])
 
     static let overlay = MappingKind(

@@ -66,41 +66,45 @@ extension ValueKind {
 
     /// The value, or why there is none: a clause such as "must be true or false, not 'yes'".
     func check(_ text: String, isPlain: Bool) -> Result<CheckedValue, ScalarProblem> {
-        let found = isPlain ? quoted(text) : "the text \"\(quoted(text).dropFirst().dropLast())\""
-        let refusal = ScalarProblem("must be \(expectation), not \(found)")
+        // Made only for a value that is wrong: it costs more than the check.
+        func refused() -> ScalarProblem {
+            let found =
+                isPlain ? quoted(text) : "the text \"\(quoted(text).dropFirst().dropLast())\""
+            return ScalarProblem("must be \(expectation), not \(found)")
+        }
         switch self {
         case .integer(let range):
             guard isPlain, let number = Self.decimal(text), range.contains(number) else {
-                return .failure(refusal)
+                return .failure(refused())
             }
             return .success(.integer(number))
         case .seconds(let range):
             let digits = text.hasSuffix("s") ? String(text.dropLast()) : text
             guard let number = Self.decimal(digits), range.contains(number) else {
-                return .failure(refusal)
+                return .failure(refused())
             }
             return .success(.integer(number))
         case .boolean:
-            guard isPlain, text == "true" || text == "false" else { return .failure(refusal) }
+            guard isPlain, text == "true" || text == "false" else { return .failure(refused()) }
             return .success(.boolean(text == "true"))
         case .vlan:
-            guard isPlain, let number = Self.decimal(text) else { return .failure(refusal) }
+            guard isPlain, let number = Self.decimal(text) else { return .failure(refused()) }
             return Self.vlan(number).map { .vlan($0) }
         case .name:
-            return Name.isValid(text) ? .success(.text(text)) : .failure(refusal)
+            return Name.isValid(text) ? .success(.text(text)) : .failure(refused())
         case .network:
             if isPlain, let number = Self.decimal(text) {
                 return Self.vlan(number).map { .network(.vlan($0)) }
             }
-            return Name.isValid(text) ? .success(.network(.name(text))) : .failure(refusal)
+            return Name.isValid(text) ? .success(.network(.name(text))) : .failure(refused())
         case .deviceName:
             if DeviceName.reserved.contains(text) {
                 return .failure(
                     ScalarProblem("cannot be \(quoted(text)), which every namespace already uses"))
             }
-            return DeviceName.isValid(text) ? .success(.text(text)) : .failure(refusal)
+            return DeviceName.isValid(text) ? .success(.text(text)) : .failure(refused())
         case .mac:
-            guard let mac = MACAddress(text) else { return .failure(refusal) }
+            guard let mac = MACAddress(text) else { return .failure(refused()) }
             guard !mac.isMulticast, !mac.isZero else {
                 return .failure(
                     ScalarProblem(
@@ -109,7 +113,7 @@ extension ValueKind {
             }
             return .success(.mac(mac))
         case .interfaceAddress:
-            guard let address = InterfaceAddress(text) else { return .failure(refusal) }
+            guard let address = InterfaceAddress(text) else { return .failure(refused()) }
             guard !address.address.isMulticast, address.address.octets.contains(where: { $0 != 0 })
             else {
                 return .failure(
@@ -117,7 +121,7 @@ extension ValueKind {
             }
             return .success(.address(address))
         case .underlayAddress:
-            guard let address = IPAddress(text) else { return .failure(refusal) }
+            guard let address = IPAddress(text) else { return .failure(refused()) }
             if let reason = Self.unreachable(address) {
                 return .failure(
                     ScalarProblem(
@@ -128,16 +132,16 @@ extension ValueKind {
         case .choice(let words):
             guard isPlain, words.contains(text) else {
                 let near = nearestWord(to: text, among: words).map { " (did you mean '\($0)'?)" }
-                return .failure(ScalarProblem(refusal.clause + (near ?? "")))
+                return .failure(ScalarProblem(refused().clause + (near ?? "")))
             }
             return .success(.text(text))
         case .text(let limit):
             guard !text.isEmpty, text.utf8.count <= limit,
                 !text.unicodeScalars.contains(where: Self.breaksLine)
-            else { return .failure(refusal) }
+            else { return .failure(refused()) }
             return .success(.text(text))
         case .list, .mapping, .named, .byNetwork:
-            return .failure(refusal)
+            return .failure(refused())
         }
     }
 

@@ -90,47 +90,55 @@ extension Topology {
         return local
     }
 
-    /// The tunnels of the host at that place.
-    func tunnels(of place: Int, _ participation: Participation) -> [TunnelSpec] {
-        let host = hosts[place]
-        let shared = networks.indices.filter {
-            networks[$0].vni != nil && participation.contains(place, $0)
-        }
-        guard !shared.isEmpty else { return [] }
+    private func tunnels(of place: Int, _ participation: Participation) -> [TunnelSpec] {
         var tunnels: [TunnelSpec] = []
-        // The remote hosts' tunnels stand together, so that few are looked at for each network.
+        // Where each other host's stand, so that few are looked at for each address.
         var ranges: [Range<Int>] = []
-        for (index, remote) in hosts.enumerated() {
+        for remote in hosts.indices {
             let start = tunnels.count
-            for network in shared where index != place && participation.contains(index, network) {
-                let spec = networks[network]
-                let encapsulation = encapsulation(of: spec, between: host, and: remote)
-                if let tunnel = tunnels[start...]
-                    .firstIndex(where: { $0.encapsulation == encapsulation })
-                {
-                    tunnels[tunnel].networks.append(spec.name)
-                } else {
-                    tunnels.append(
-                        TunnelSpec(
-                            host: remote.name, encapsulation: encapsulation, local: host.underlay,
-                            remote: remote.underlay, networks: [spec.name]))
-                }
-            }
+            tunnels += self.tunnels(from: place, to: remote, participation)
             ranges.append(start..<tunnels.count)
         }
+        guard !tunnels.isEmpty else { return [] }
+        let host = hosts[place]
         for port in ports where port.host != host.name {
             let macs = port.declaredMACs
-            guard !macs.isEmpty, let index = port.host.flatMap({ participation.hostIndex[$0] })
+            guard !macs.isEmpty, let remote = port.host.flatMap({ participation.hostIndex[$0] })
             else { continue }
             for name in port.membership.networks {
                 guard let network = participation.networkIndex[name], networks[network].vni != nil,
                     participation.contains(place, network)
                 else { continue }
                 let encapsulation = encapsulation(
-                    of: networks[network], between: host, and: hosts[index])
-                for tunnel in ranges[index] where tunnels[tunnel].encapsulation == encapsulation {
+                    of: networks[network], between: host, and: hosts[remote])
+                for tunnel in ranges[remote] where tunnels[tunnel].encapsulation == encapsulation {
                     tunnels[tunnel].staticMACs += macs.map { .init(network: name, mac: $0) }
                 }
+            }
+        }
+        return tunnels
+    }
+
+    /// The tunnels between two hosts, given by their places, one for each encapsulation; without
+    /// static addresses.
+    func tunnels(
+        from place: Int, to remote: Int, _ participation: Participation
+    ) -> [TunnelSpec] {
+        guard place != remote else { return [] }
+        var tunnels: [TunnelSpec] = []
+        let (host, other) = (hosts[place], hosts[remote])
+        for index in networks.indices
+        where participation.contains(place, index) && participation.contains(remote, index) {
+            guard networks[index].vni != nil else { continue }
+            let name = networks[index].name
+            let encapsulation = encapsulation(of: networks[index], between: host, and: other)
+            if let tunnel = tunnels.firstIndex(where: { $0.encapsulation == encapsulation }) {
+                tunnels[tunnel].networks.append(name)
+            } else {
+                tunnels.append(
+                    TunnelSpec(
+                        host: other.name, encapsulation: encapsulation, local: host.underlay,
+                        remote: other.underlay, networks: [name]))
             }
         }
         return tunnels

@@ -219,7 +219,10 @@ extension TunnelSpec {
             joined.isEmpty ? nil : "now with \(counted("network", joined))",
             left.isEmpty ? nil : "no longer with \(counted("network", left))",
             Set(staticMACs) == Set(other.staticMACs)
-                ? nil : "static addresses \(staticMACs.count) → \(other.staticMACs.count)",
+                ? nil
+                : staticMACs.count == other.staticMACs.count
+                    ? "other static addresses"
+                    : "static addresses \(staticMACs.count) → \(other.staticMACs.count)",
         ].compactMap(\.self).joined(separator: ", ")
     }
 }

@@ -10,11 +10,13 @@ extension Topology {
                 "n\(index)", network.vlan.map { "tag \($0)" } ?? "no tag"
             )
             let mtu = network.mtu == NetworkSpec.defaultMTU ? nil : "mtu \(network.mtu)"
-            let label = mermaidLabel([network.name, network.vlan.map { "vlan \($0)" }, mtu])
+            let label = mermaidLabel([
+                network.name, network.vlan.map { "vlan \($0)" },
+                network.vni.map { "vni \($0)" }, mtu,
+            ])
             lines.append("    n\(index)([\"\(label)\"])")
         }
         let places = Dictionary(grouping: ports.indices) { ports[$0].host }
-        for index in places[nil] ?? [] { lines.append("    \(ports[index].node(index))") }
         for (index, host) in hosts.enumerated() {
             lines.append(
                 "    subgraph h\(index)[\"\(mermaidLabel([host.name, "\(host.underlay)"]))\"]")
@@ -24,6 +26,7 @@ extension Topology {
             lines.append("    end")
         }
         for (index, port) in ports.enumerated() {
+            if port.host == nil { lines.append("    \(port.node(index))") }
             let line = port.isolated ? "-.-" : "---"
             switch port.membership {
             case .access(let network):
@@ -43,17 +46,18 @@ extension Topology {
     /// Each tunnel once, seen from the host that comes first.
     private var tunnelLines: [String] {
         let participation = Participation(self)
-        return hosts.indices.flatMap { place in
-            tunnels(of: place, participation).compactMap { tunnel in
-                guard let other = participation.hostIndex[tunnel.host], other > place else {
-                    return nil
+        var lines: [String] = []
+        for place in hosts.indices {
+            for remote in hosts.indices[(place + 1)...] {
+                for tunnel in tunnels(from: place, to: remote, participation) {
+                    let names = tunnel.networks.prefix(4).joined(separator: " ")
+                    let more = tunnel.networks.count > 4 ? " …" : ""
+                    let label = mermaidLabel([tunnel.encapsulation.name, names + more])
+                    lines.append("    h\(place) ===|\"\(label)\"| h\(remote)")
                 }
-                let names = tunnel.networks.prefix(4).joined(separator: " ")
-                let more = tunnel.networks.count > 4 ? " …" : ""
-                let label = mermaidLabel([tunnel.encapsulation.name, names + more])
-                return "    h\(place) ===|\"\(label)\"| h\(other)"
             }
         }
+        return lines
     }
 }
 
