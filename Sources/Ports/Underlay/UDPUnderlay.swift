@@ -78,8 +78,8 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
             return "the kernel lacks UDP_SEGMENT, or it was turned off"
         }
         let error = String(cString: strerror(sender.refusal.load(ordering: .relaxed)))
-        return "the kernel refused to segment UDP datagrams (\(error)): the route to a peer may use "
-            + "IPsec, or a device without checksum offload"
+        return "the kernel refused to segment UDP datagrams (\(error)): the route to a peer may "
+            + "use IPsec, or a device without checksum offload"
     }
 
     /// Datagrams that did not fit the path's MTU as the kernel knows it; it only grows. Any thread
