@@ -102,10 +102,7 @@ struct UnderlayRawTests {
     func addressComesLater(family: Family) throws {
         try withPair(family) { _, there in
             let early = try RawUnderlay(kind: "gre", local: family.address(9))
-            try ip(
-                family == .ipv4
-                    ? "address add 192.0.2.9/32 dev lo"
-                    : "address add 2001:db8::9/128 dev lo nodad")
+            try addAddress(family.address(9))
             let message = TestMessage(bytes: Self.header, to: family.address(2))
             #expect(TestMessage.send([message], by: early) == ["none"])
             #expect(TestDatagrams.receive(8, from: there).map(\.source) == [family.address(9)])
