@@ -8,6 +8,10 @@
 //
 // Checksums are on, outgoing: UDP_SEGMENT needs them, and a device computes them. Incoming, a zero
 // checksum is accepted over IPv6 as well (RFC 6935, which RFC 7348 and RFC 8926 rely on).
+//
+// A socket gives bytes, not what the kernel still owes them. From a kernel tunnel device on this
+// machine, over a veth, inner frames arrive with partial checksums, and TCP super-frames whole, in
+// one datagram without UDP_GRO's word on it. Who takes the datagram apart has to expect it.
 
 import CLinux
 import Dataplane
