@@ -52,13 +52,13 @@ private func verify(_ frames: [[UInt8]]) {
     var out: [[UInt8]] = []
     for frame in frames {
         let isTaken = frame.withUnsafeBytes {
-            coalescer.add($0, domain: 0, ingress: 0, to: &burst)
+            coalescer.add($0, domain: 0, ingress: 0, mtu: 65_535, to: &burst)
         }
         guard !isTaken else { continue }
         precondition(burst.isFull)
         collect(&out)
         frame.withUnsafeBytes {
-            precondition(coalescer.add($0, domain: 0, ingress: 0, to: &burst))
+            precondition(coalescer.add($0, domain: 0, ingress: 0, mtu: 65_535, to: &burst))
         }
     }
     collect(&out)
