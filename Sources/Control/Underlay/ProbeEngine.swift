@@ -35,7 +35,8 @@ final class ProbeEngine: @unchecked Sendable {
     ///     ``collectPeriod`` while something is probed. Nil where `received` is called instead.
     ///   - lastTraffic: when a frame last came by a tunnel, a tenant's or a probe; asked of those that
     ///     are down, as often. Nil where there is no telling.
-    ///   - handler: is told of new and changed states, one call at a time; it may take its time.
+    ///   - handler: is told of new and changed states, one call at a time, and of nothing when the
+    ///     probed tunnels have become others; it may take its time.
     init(
         transmit: @escaping @Sendable (String, BFDControl) -> Void,
         collect: (@Sendable () -> [Arrival])? = nil,
@@ -64,6 +65,7 @@ final class ProbeEngine: @unchecked Sendable {
             thread = try NamedThread("heddle-probes") { self.run() }
         }
         waker.signal()
+        reports.async { [handler] in handler([]) }
     }
 
     /// Ends the thread; no closure is called afterwards. Peers are not told. Not from a closure.
