@@ -48,7 +48,7 @@ package final class Controller: Sendable {
     private let threads: [WorkerThread]
     let watcher: LinkWatcher
     let paths: UnderlayMonitor
-    let probes: ProbeEngine
+    let probes: TunnelProbes
 
     /// Loads the state and starts the workers; nothing is attached yet.
     package init(options: Options, log: Logger) throws {
@@ -65,7 +65,7 @@ package final class Controller: Sendable {
         threads = try (0..<options.workers).map { try WorkerThread(fabric: fabric, index: $0) }
         watcher = try LinkWatcher(log: log)
         paths = try UnderlayMonitor(log: log)
-        probes = ProbeEngine()
+        probes = try TunnelProbes(fabric: fabric, log: log)
         for thread in threads { try thread.start() }
         recoverNamespaces()
         watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }
