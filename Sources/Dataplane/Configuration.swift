@@ -1,17 +1,23 @@
 /// What the dataplane is told to do: plain values, from which a ``Snapshot`` is compiled.
 ///
 /// Numbers, not names: domains count from 1, ports from 0 and stay with their port for its life.
+/// Tunnels and underlays are numbered as ports are, and counted as ports are.
 package struct DataplaneConfiguration: Sendable {
     package var domains: [DomainConfiguration]
     package var ports: [PortConfiguration]
+    package var underlays: [UnderlayConfiguration]
+    package var tunnels: [TunnelConfiguration]
     package var captures: [CaptureTap]
 
     package init(
         domains: [DomainConfiguration] = [], ports: [PortConfiguration] = [],
+        underlays: [UnderlayConfiguration] = [], tunnels: [TunnelConfiguration] = [],
         captures: [CaptureTap] = []
     ) {
         self.domains = domains
         self.ports = ports
+        self.underlays = underlays
+        self.tunnels = tunnels
         self.captures = captures
     }
 }
@@ -23,11 +29,14 @@ package struct DomainConfiguration: Sendable, Equatable {
     package var vid: UInt16
     /// IP MTU: the largest layer-3 packet, in bytes, tags and Ethernet header not counted.
     package var mtu: UInt32
+    /// What the network is called in tunnels; 0 for one that leaves by none.
+    package var vni: UInt32
 
-    package init(number: UInt16, vid: UInt16, mtu: UInt32 = 1500) {
+    package init(number: UInt16, vid: UInt16, mtu: UInt32 = 1500, vni: UInt32 = 0) {
         self.number = number
         self.vid = vid
         self.mtu = mtu
+        self.vni = vni
     }
 }
 

@@ -48,17 +48,20 @@ package final class Counters: @unchecked Sendable {
     package let domainCapacity: Int
     private let ports: UnsafeMutablePointer<Atomic<UInt64>>
     private let domains: UnsafeMutablePointer<Atomic<UInt64>>
+    private let heard: UnsafeMutablePointer<Atomic<UInt64>>
 
     package init(portCapacity: Int, domainCapacity: Int) {
         self.portCapacity = portCapacity
         self.domainCapacity = domainCapacity
         ports = Counters.allocate(portCapacity * Counters.portStride)
         domains = Counters.allocate(domainCapacity * Counters.domainStride)
+        heard = Counters.allocate(portCapacity)
     }
 
     deinit {
         ports.deallocate()
         domains.deallocate()
+        heard.deallocate()
     }
 
     private static func allocate(_ count: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
@@ -80,6 +83,17 @@ package final class Counters: @unchecked Sendable {
     @inline(__always)
     func add(_ amount: UInt64, _ counter: DomainCounter, domain: UInt16) {
         Counters.add(amount, to: domains + Int(domain) * Counters.domainStride + counter.rawValue)
+    }
+
+    /// Notes when a tunnel's far end was heard: monotonic nanoseconds.
+    @inline(__always)
+    func noteHeard(_ tunnel: UInt16, at time: UInt64) {
+        heard[Int(tunnel)].store(time, ordering: .relaxed)
+    }
+
+    /// When a tunnel's far end was last heard, in monotonic nanoseconds; 0 for never.
+    package func lastHeard(_ tunnel: UInt16) -> UInt64 {
+        heard[Int(tunnel)].load(ordering: .relaxed)
     }
 
     /// Counts received frames of a domain.

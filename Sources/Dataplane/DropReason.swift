@@ -23,7 +23,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case floodNowhere
     case truncatedRead
     case portDown
-    // Charged at ingress, of what came by a tunnel or was to leave by one.
+    // Charged at ingress, of what came by a tunnel.
     case unknownVTEP
     case ownPacket
     case malformedTunnel
@@ -31,14 +31,14 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case unknownVNI
     case tagInTunnel
     case splitHorizon
-    case tunnelDown
-    case overlayMTU
     // Charged at egress.
     case egressFull
     case egressDown
     case egressRejected
     case egressHandoffFull
     case cannotSegment
+    case tunnelDown
+    case overlayMTU
 
     /// Whether the reason is charged to the egress port, copy by copy.
     package var isEgress: Bool { rawValue >= DropReason.egressFull.rawValue }

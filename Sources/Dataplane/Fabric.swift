@@ -44,7 +44,10 @@ package final class Fabric: Sendable {
         // Counters and chains have a place for each and are not asked again per frame.
         precondition(snapshot.portCount <= portCapacity, "a port's number is out of range")
         precondition(snapshot.domainCount <= domainCapacity, "a domain's number is out of range")
-        precondition(configuration.ports.allSatisfy { $0.worker < links.count }, "no such worker")
+        precondition(
+            configuration.ports.allSatisfy { $0.worker < links.count }
+                && configuration.underlays.allSatisfy { $0.worker < links.count },
+            "no such worker")
         retired.withLock { $0.append(previous) }
         cell.publish(snapshot)
         for link in links { link.wake() }
@@ -77,6 +80,11 @@ package final class Fabric: Sendable {
 
     package func value(_ reason: DropReason, port: UInt16) -> UInt64 {
         links.reduce(0) { $0 &+ $1.counters.value(reason, port: port) }
+    }
+
+    /// When a tunnel's far end was last heard, in monotonic nanoseconds; 0 for never.
+    package func lastHeard(_ tunnel: UInt16) -> UInt64 {
+        links.map { $0.counters.lastHeard(tunnel) }.max() ?? 0
     }
 
     package func value(_ counter: DomainCounter, domain: UInt16) -> UInt64 {

@@ -12,6 +12,8 @@ package final class Snapshot: @unchecked Sendable {
         var untaggedDomain: UInt16
         var flags: Flags
         var worker: UInt8
+        /// Of a tunnel: its place in the ``TunnelTable``.
+        var tunnel: UInt16 = 0
         /// A bit per domain: those that the port is a member of, tagged or not.
         var domains: UnsafePointer<UInt64>
 
@@ -23,6 +25,9 @@ package final class Snapshot: @unchecked Sendable {
             static let sticky = Flags(rawValue: 8)
             static let access = Flags(rawValue: 16)
             static let captured = Flags(rawValue: 32)
+            static let tunnel = Flags(rawValue: 64)
+            /// Of what two ports may not both be, to reach each other.
+            static let apart: Flags = [.isolated, .tunnel]
         }
 
         /// Whether the port is a member of a domain; nobody is of domain 0.
@@ -37,6 +42,7 @@ package final class Snapshot: @unchecked Sendable {
         var mtu: UInt32
         var vid: UInt16
         var exists: Bool
+        var vni: UInt32
         var floodStart: UInt32
         var floodCount: UInt32
     }
@@ -61,6 +67,7 @@ package final class Snapshot: @unchecked Sendable {
     /// The ports themselves, by number.
     let attachments: UnsafeMutablePointer<PortReference?>
     let captures: [CaptureTap]
+    let tunnelTable: TunnelTable
     package let configuration: DataplaneConfiguration
 
     /// - Precondition: numbers are unique; every domain a port names exists; domain numbers are
@@ -68,7 +75,11 @@ package final class Snapshot: @unchecked Sendable {
     package init(_ configuration: DataplaneConfiguration, generation: UInt64) {
         self.generation = generation
         self.configuration = configuration
-        portCount = configuration.ports.map { Int($0.number) + 1 }.max() ?? 0
+        let numbers =
+            configuration.ports.map(\.number) + configuration.tunnels.map(\.number)
+            + configuration.underlays.map(\.number)
+        portCount = numbers.map { Int($0) + 1 }.max() ?? 0
+        tunnelTable = TunnelTable(configuration)
         domainCount = (configuration.domains.map { Int($0.number) + 1 }.max() ?? 1)
 
         let setSize = domainCount / 64 + 1
@@ -80,7 +91,8 @@ package final class Snapshot: @unchecked Sendable {
             count: max(portCount, 1))
         domains = .allocate(capacity: domainCount)
         domains.initialize(
-            repeating: DomainEntry(mtu: 0, vid: 0, exists: false, floodStart: 0, floodCount: 0),
+            repeating: DomainEntry(
+                mtu: 0, vid: 0, exists: false, vni: 0, floodStart: 0, floodCount: 0),
             count: domainCount)
         domainOfVID = .allocate(capacity: 4096)
         domainOfVID.initialize(repeating: 0, count: 4096)
@@ -88,7 +100,8 @@ package final class Snapshot: @unchecked Sendable {
         for domain in configuration.domains {
             precondition(domain.number != 0 && !domains[Int(domain.number)].exists)
             domains[Int(domain.number)] = DomainEntry(
-                mtu: domain.mtu, vid: domain.vid, exists: true, floodStart: 0, floodCount: 0)
+                mtu: domain.mtu, vid: domain.vid, exists: true, vni: domain.vni, floodStart: 0,
+                floodCount: 0)
             if domain.vid != 0 { domainOfVID[Int(domain.vid)] = domain.number }
         }
 
@@ -126,6 +139,23 @@ package final class Snapshot: @unchecked Sendable {
             }
             ports[Int(port.number)] = entry
         }
+        for (place, tunnel) in configuration.tunnels.enumerated() {
+            precondition(!ports[Int(tunnel.number)].flags.contains(.exists))
+            var flags: PortEntry.Flags = [.exists, .tunnel]
+            if tunnel.isUp { flags.insert(.up) }
+            if configuration.captures.contains(where: { $0.covers(port: tunnel.number) }) {
+                flags.insert(.captured)
+            }
+            let set = domainSets + setSize * Int(tunnel.number)
+            for domain in tunnel.domains {
+                precondition(domains[Int(domain)].vni != 0, "a tunnel's domain has no VNI")
+                set[Int(domain >> 6)] |= 1 << UInt64(domain & 63)
+            }
+            let underlay = tunnelTable.underlays[Int(tunnelTable.tunnels[place].underlay)]
+            ports[Int(tunnel.number)] = PortEntry(
+                untaggedDomain: 0, flags: flags, worker: underlay.worker,
+                tunnel: UInt16(place), domains: set)
+        }
         captures = configuration.captures
 
         // Flood lists, one after the other in a single block.
@@ -140,6 +170,12 @@ package final class Snapshot: @unchecked Sendable {
                         Member(port: port.number, vid: domains[Int(domain)].vid))
                 }
                 if let native { lists[Int(native)].append(Member(port: port.number, vid: 0)) }
+            }
+        }
+        for tunnel in configuration.tunnels.sorted(by: { $0.number < $1.number }) where tunnel.isUp
+        {
+            for domain in tunnel.domains {
+                lists[Int(domain)].append(Member(port: tunnel.number, vid: 0))
             }
         }
         members = .allocate(capacity: max(1, lists.reduce(0) { $0 + $1.count }))

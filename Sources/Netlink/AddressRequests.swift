@@ -26,12 +26,22 @@ extension NetlinkSocket {
         try dump(.listAddresses(of: index)) { AssignedAddress($0) }
             .filter { $0.index == index }.map(\.address)
     }
+
+    /// The addresses of every device of the namespace.
+    package func addresses() throws(NetlinkError) -> [AssignedAddress] {
+        try dump(.listAddresses(of: nil)) { AssignedAddress($0) }
+    }
 }
 
-/// One RTM_NEWADDR message.
-private struct AssignedAddress {
-    let index: Int32
-    let address: InterfaceAddress
+/// An address and the device that has it: one RTM_NEWADDR message.
+package struct AssignedAddress: Equatable, Sendable {
+    /// The device.
+    package let index: Int32
+    package let address: InterfaceAddress
+    /// IPv6: duplicate address detection is under way (RFC 4862 section 5.4); not usable yet.
+    package let isTentative: Bool
+    /// IPv6: another host has it; not usable.
+    package let isDuplicate: Bool
 
     init?(_ message: NetlinkMessage) {
         guard message.type == RTM_NEWADDR, let header = message.header(ifaddrmsg.self) else {
@@ -41,10 +51,13 @@ private struct AssignedAddress {
         // point-to-point link the peer's. IPv6 sends IFA_LOCAL only when the two differ.
         var local: IPAddress?
         var other: IPAddress?
+        // Those beyond eight bits are in the attribute only.
+        var flags = UInt32(header.ifa_flags)
         for attribute in message.attributes(after: ifaddrmsg.self) {
             switch attribute.type {
             case Int(IFA_LOCAL): local = IPAddress(octets: attribute.payload)
             case Int(IFA_ADDRESS): other = IPAddress(octets: attribute.payload)
+            case Int(IFA_FLAGS): flags = attribute.uint32 ?? flags
             default: break
             }
         }
@@ -53,6 +66,10 @@ private struct AssignedAddress {
         else { return nil }
         index = Int32(bitPattern: header.ifa_index)
         self.address = address
+        isDuplicate = flags & UInt32(IFA_F_DADFAILED) != 0
+        // An optimistic address may be used meanwhile (RFC 4429).
+        isTentative =
+            flags & UInt32(IFA_F_TENTATIVE) != 0 && flags & UInt32(IFA_F_OPTIMISTIC) == 0
     }
 }
 
@@ -89,13 +106,14 @@ extension NetlinkRequest {
         }
     }
 
-    static func listAddresses(of index: Int32) -> NetlinkRequest {
+    /// - Parameter index: nil for those of every device.
+    static func listAddresses(of index: Int32?) -> NetlinkRequest {
         NetlinkRequest(
             RTM_GETADDR, flags: NLM_F_DUMP, operation: "list addresses of",
-            object: "device #\(index)"
+            object: index.map { "device #\($0)" } ?? "the host"
         ) { message in
             var header = ifaddrmsg()
-            header.ifa_index = UInt32(bitPattern: index)
+            header.ifa_index = UInt32(bitPattern: index ?? 0)
             message.put(header: header)
         }
     }
@@ -120,7 +138,7 @@ extension InterfaceAddress {
 
 extension IPAddress {
     /// Four or sixteen octets in network order.
-    fileprivate init?(octets: UnsafeRawBufferPointer) {
+    init?(octets: UnsafeRawBufferPointer) {
         switch octets.count {
         case 4:
             self = .v4(

@@ -27,6 +27,7 @@ private func readViews(_ bytes: RawSpan) {
     }
     readPacket(bytes)
     readTransport(bytes)
+    readOverlay(bytes)
     var sum = InternetChecksum()
     sum.add(bytes)
     // The sum of everything with its own checksum is zero.
@@ -73,6 +74,45 @@ private func readTransport(_ bytes: RawSpan) {
     if let icmp = ICMPView(bytes) {
         consume(UInt64(icmp.type) ^ UInt64(icmp.code) ^ UInt64(icmp.echoSequence))
         precondition(8 + icmp.payload.byteCount == bytes.byteCount)
+    }
+}
+
+/// The bytes as what is in a datagram between two tunnel ends, and as an inner frame.
+private func readOverlay(_ bytes: RawSpan) {
+    if let vxlan = VXLANView(bytes) {
+        precondition(vxlan.vni <= 0xFF_FFFF && 8 + vxlan.payload.byteCount == bytes.byteCount)
+        consume(UInt64(vxlan.vni))
+    }
+    if let geneve = GeneveView(bytes) {
+        precondition(geneve.vni <= 0xFF_FFFF)
+        precondition((8...260).contains(geneve.headerByteCount))
+        precondition(geneve.headerByteCount + geneve.payload.byteCount == bytes.byteCount)
+        precondition(geneve.hasUnknownCriticalOption || !geneve.announcesCriticalOptions)
+        consume(UInt64(geneve.vni) ^ UInt64(geneve.protocolType.rawValue))
+        consume(geneve.isControl ? 1 : 0)
+    }
+    if let gre = GREView(bytes) {
+        precondition((4...16).contains(gre.headerByteCount))
+        precondition(gre.headerByteCount + gre.payload.byteCount == bytes.byteCount)
+        precondition((gre.key != nil) == gre.hasKey)
+        precondition(!gre.isNVGRE || gre.headerByteCount == 8)
+        consume(UInt64(gre.key ?? 0) ^ UInt64(gre.sequenceNumber ?? 0))
+        consume(UInt64(gre.flowID ?? 0) ^ UInt64(gre.virtualSubnetID ?? 0))
+        consume(gre.verifyChecksum() ? 1 : 0)
+    }
+    if let control = BFDControl(bytes), !control.isAuthenticated {
+        // What was read is written as it was, but for a length that counts more than we know and
+        // the control-plane-independent and demand bits.
+        var written: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        withUnsafeMutableBytes(of: &written) { copy in
+            guard let base = copy.baseAddress else { return }
+            control.write(to: base)
+            precondition(BFDControl(UnsafeRawBufferPointer(copy).bytes) == control)
+        }
+    }
+    if let control = OverlayProbe.parse(bytes) {
+        precondition(control.myDiscriminator != 0)
+        consume(UInt64(control.myDiscriminator))
     }
 }
 

@@ -28,7 +28,10 @@ struct ReadmeTests {
 
     @Test("has every key of a topology file in its tables, with the meaning that the schema gives")
     func keys() throws {
-        for mapping in [MappingKind.file, .bridge, .network, .port, .tap, .pcap] {
+        for mapping in [
+            MappingKind.file, .bridge, .host, .overlay, .encapsulation, .network, .port, .tap,
+            .pcap,
+        ] {
             try compare(mapping)
         }
     }
@@ -64,23 +67,31 @@ struct ReadmeTests {
         case .deviceName: "device name"
         case .mac: "MAC address"
         case .interfaceAddress: "address/prefix length"
+        case .underlayAddress: "IP address"
+        case .choice(let words): keyList(words)
         case .text: "text"
         case .list(let element, minimum: _): "list of \(type(of: element))"
         case .mapping(let mapping): "mapping, see \(mapping.title)"
         case .named(let mapping, limit: let limit):
             "mapping of up to \(limit) names, see \(mapping.title)"
+        case .byNetwork(let element): "mapping from networks to \(type(of: element))"
         }
     }
 
     /// Taken from the values that the decoder falls back to.
     private static let defaults: [String: String] = {
         let bridge = SwitchSpec()
+        let settings = TunnelSettings()
         let port = PortSpec(
             name: "p", membership: .access(network: "n"), attachment: .tap(TAPSpec()))
         return [
             "switch.ageing": "\(bridge.ageingSeconds)s",
             "switch.fdb-limit": "\(bridge.fdbLimit)",
             "switch.port-fdb-limit": "\(bridge.portFDBLimit)",
+            "overlay.kind": OverlaySpec().kind.rawValue,
+            "overlay.probe": "\(settings.probes)",
+            "overlay.probe-interval": "\(settings.probeMilliseconds)",
+            "overlay.mss-clamp": "\(settings.clampsMSS)",
             "network.mtu": "\(NetworkSpec(name: "n").mtu)",
             "port.isolated": "\(port.isolated)",
             "port.sticky": "\(port.sticky)",

@@ -45,9 +45,10 @@ struct OutputTests {
             changes: [
                 PlanChange(symbol: "+", subject: "port a", text: "tap"),
                 PlanChange(symbol: "-", subject: "port b", text: ""),
-            ], summary: "1 to add, 1 to remove", isEmpty: false)
+            ], notes: ["mtu too large"], summary: "1 to add, 1 to remove", isEmpty: false)
         #expect(
-            planText(plan, colour: false) == "+ port a: tap\n- port b\n1 to add, 1 to remove\n")
+            planText(plan, colour: false)
+                == "+ port a: tap\n- port b\nnote: mtu too large\n1 to add, 1 to remove\n")
         #expect(planText(plan, colour: true).hasPrefix("\u{1B}[32m+ port a\u{1B}[0m: tap\n"))
     }
 

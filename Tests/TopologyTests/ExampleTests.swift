@@ -11,6 +11,7 @@ enum Examples {
 
     static let names = [
         "quickstart", "access-and-trunk", "isolated-ports", "mac-limits", "many-ports",
+        "two-hosts-vxlan", "three-hosts-geneve", "two-hosts-gre", "ipv6-underlay",
     ]
 
     static func path(_ name: String) -> String { folder.appending(path: "\(name).yaml").path }
@@ -51,6 +52,27 @@ struct ExampleTests {
         #expect(try Topology.load(path: Examples.path("many-ports")).ports.count == 256)
         let trunk = try Topology.load(path: Examples.path("access-and-trunk")).port(named: "fw-1")
         #expect(trunk?.membership == .trunk(networks: ["blue", "green"], native: "blue"))
+    }
+
+    @Test(
+        "that span hosts have networks that fit an underlay of 1500, no larger than need be",
+        arguments: [
+            ("two-hosts-vxlan", ["vxlan:beta"], ["underlay:vxlan"]),
+            ("three-hosts-geneve", ["geneve:beta", "geneve:gamma"], ["underlay:geneve"]),
+            ("two-hosts-gre", ["gre:beta"], ["underlay:gre"]),
+            ("ipv6-underlay", ["vxlan:beta"], ["underlay:vxlan"]),
+        ])
+    func spanning(_ name: String, _ tunnels: [String], _ underlays: [String]) throws {
+        let topology = try Topology.load(path: Examples.path(name))
+        #expect(topology.notes.isEmpty)
+        let part = try topology.part(of: "alpha")
+        #expect(part.tunnels.map(\.name) == tunnels)
+        #expect(part.underlays.map(\.name) == underlays)
+        for network in topology.networks where network.vni != nil {
+            for tunnel in part.tunnels where tunnel.networks.contains(network.name) {
+                #expect(tunnel.overhead.maximumPacketByteCount(underlayMTU: 1500) == network.mtu)
+            }
+        }
     }
 
     @Test(

@@ -37,17 +37,33 @@ private struct ModelSwitch {
             let index = try #require(observed.networks.firstIndex(of: network))
             try #require(
                 !observed.ports.contains { $0.spec.membership.networks.contains(network.name) })
+            try #require(!observed.tunnels.contains { $0.networks.contains(network.name) })
             observed.networks.remove(at: index)
+        case .updateTunnelSettings(let from, let to):
+            try #require(observed.tunnelSettings == from)
+            observed.tunnelSettings = to
+        case .addTunnel(let tunnel):
+            try #require(!observed.tunnels.contains { $0.name == tunnel.name })
+            try requireNetworks(tunnel.networks)
+            observed.tunnels.append(tunnel)
+        case .changeTunnel(let from, let to):
+            let index = try #require(observed.tunnels.firstIndex(of: from))
+            try #require(from.name == to.name)
+            try requireNetworks(to.networks)
+            observed.tunnels[index] = to
+        case .removeTunnel(let name):
+            let index = try #require(observed.tunnels.firstIndex { $0.name == name })
+            observed.tunnels.remove(at: index)
         case .detachPort(let port):
             let index = try #require(observed.ports.firstIndex { $0.spec == port })
             observed.ports.remove(at: index)
         case .updatePort(let from, let to):
             let index = try #require(observed.ports.firstIndex { $0.spec == from })
             try #require(from.namespace == to.namespace && from.deviceName == to.deviceName)
-            try requireNetworks(of: to)
+            try requireNetworks(to.membership.networks)
             observed.ports[index].spec = to
         case .attachPort(let port):
-            try requireNetworks(of: port)
+            try requireNetworks(port.membership.networks)
             if let namespace = port.namespace {
                 try #require(observed.namespaces[namespace] != nil)
             }
@@ -65,8 +81,8 @@ private struct ModelSwitch {
         }
     }
 
-    private func requireNetworks(of port: PortSpec) throws {
-        for name in port.membership.networks {
+    private func requireNetworks(_ names: [String]) throws {
+        for name in names {
             try #require(observed.networks.contains { $0.name == name })
         }
     }
@@ -80,8 +96,12 @@ struct PlanTests {
 
     /// The switch as it is after the topology was applied to an empty one.
     private func running(_ topology: Topology) throws -> Observed {
+        try running(HostPart(whole: topology))
+    }
+
+    private func running(_ part: HostPart) throws -> Observed {
         var model = ModelSwitch(observed: Observed())
-        try model.apply(Plan.make(desired: topology, observed: model.observed))
+        try model.apply(Plan.make(desired: part, observed: model.observed))
         return model.observed
     }
 
@@ -90,8 +110,8 @@ struct PlanTests {
     )
     func converges(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
-        let first = Topology.random(using: &generator)
-        let second = Topology.random(using: &generator)
+        let first = try Topology.random(using: &generator).part(of: "alpha")
+        let second = try Topology.random(using: &generator).part(of: "alpha")
         var model = ModelSwitch(observed: try running(first))
         #expect(try Plan.make(desired: first, observed: model.observed).isEmpty)
         var broken: Set<String> = []
@@ -103,15 +123,20 @@ struct PlanTests {
         model.observed.namespaces["foreign"] = false
 
         let plan = try Plan.make(desired: second, observed: model.observed)
-        let same = Set(first.ports).intersection(second.ports).map(\.name)
+        let same = Set(first.topology.ports).intersection(second.topology.ports).map(\.name)
         let untouched = Set(same).subtracting(broken)
         for action in plan.actions where action.kind.hasSuffix("Port") {
             #expect(!untouched.contains(action.name ?? ""))
         }
+        let sameTunnels = Set(Set(first.tunnels).intersection(second.tunnels).map(\.name))
+        for action in plan.actions where action.kind.hasSuffix("Tunnel") {
+            #expect(!sameTunnels.contains(action.name ?? ""))
+        }
         try model.apply(plan)
         #expect(try Plan.make(desired: second, observed: model.observed).isEmpty)
-        #expect(Set(model.observed.ports.map(\.spec)) == Set(second.ports))
-        #expect(Set(model.observed.networks) == Set(second.networks))
+        #expect(Set(model.observed.ports.map(\.spec)) == Set(second.topology.ports))
+        #expect(Set(model.observed.networks) == Set(second.topology.networks))
+        #expect(Set(model.observed.tunnels.map(\.name)) == Set(second.tunnels.map(\.name)))
         #expect(model.observed.namespaces["foreign"] == false)
 
         try model.apply(Plan.make(desired: Topology(), observed: model.observed))

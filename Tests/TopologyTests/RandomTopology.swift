@@ -19,6 +19,7 @@ extension Topology {
                     name: name, vlan: hasVLAN ? VLANID(index * 7 + 7) : nil,
                     mtu: [1500, 1500, 9000].randomElement(using: &generator) ?? 1500))
         }
+        if Bool.random(using: &generator) { topology.addHosts(using: &generator) }
         let ports = (0..<12).map { $0 == 3 ? "a-port-with-a-very-long-name-3" : "port-\($0)" }
         for (index, name) in ports.enumerated() where Bool.random(using: &generator) {
             topology.ports.append(
@@ -26,6 +27,47 @@ extension Topology {
         }
         topology.ports.shuffle(using: &generator)
         return topology
+    }
+
+    /// Alpha and others, and what travels between them.
+    private mutating func addHosts(using generator: inout SeededGenerator) {
+        let kinds: [OverlaySpec] = [
+            OverlaySpec(), OverlaySpec(port: 8472), OverlaySpec(kind: .geneve),
+            OverlaySpec(kind: .geneve, port: 7000),
+            // One of the two: they cannot be told apart.
+            OverlaySpec(kind: Bool.random(using: &generator) ? .gre : .nvgre),
+        ]
+        func random() -> OverlaySpec {
+            kinds[Int.random(in: 0..<kinds.count, using: &generator)]
+        }
+        overlay = random()
+        tunnelSettings = TunnelSettings(
+            probes: Bool.random(using: &generator),
+            probeMilliseconds: Bool.random(using: &generator) ? 200 : 50,
+            clampsMSS: Bool.random(using: &generator))
+        for index in networks.indices where Int.random(in: 0..<4, using: &generator) > 0 {
+            networks[index].vni = 10_000 + UInt32(index)
+            if Int.random(in: 0..<4, using: &generator) == 0 { networks[index].overlay = random() }
+        }
+        let own = Bool.random(using: &generator) ? random() : nil
+        let isIPv6 = Bool.random(using: &generator)
+        let names = ["alpha", "beta", "gamma"].prefix(Int.random(in: 1...3, using: &generator))
+        for (index, name) in names.enumerated() {
+            guard let underlay = IPAddress(isIPv6 ? "fd00::\(index + 1)" : "192.0.2.\(index + 1)")
+            else { continue }
+            var host = HostSpec(name: name, underlay: underlay)
+            if Bool.random(using: &generator) { host.overlay = own }
+            for (index, network) in networks.enumerated() {
+                if Int.random(in: 0..<4, using: &generator) == 0 {
+                    host.vlans[network.name] = VLANID(1000 + index)
+                }
+                if network.vni != nil, Int.random(in: 0..<4, using: &generator) == 0 {
+                    host.networks.append(network.name)
+                }
+            }
+            hosts.append(host)
+        }
+        hosts.shuffle(using: &generator)
     }
 
     private func randomPort(
@@ -59,7 +101,8 @@ extension Topology {
                         .compactMap { InterfaceAddress($0) }))
         }
         return PortSpec(
-            name: name, membership: membership, attachment: attachment,
+            name: name, host: hosts.randomElement(using: &generator)?.name,
+            membership: membership, attachment: attachment,
             isolated: Bool.random(using: &generator),
             fdbLimit: Bool.random(using: &generator) ? index + 1 : nil,
             staticMACs: Bool.random(using: &generator)

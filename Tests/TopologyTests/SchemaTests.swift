@@ -133,10 +133,12 @@ struct SchemaTests {
     private static let meanings = [
         "is not declared", "already (line", "belongs to", "not one of the trunk's", "twice",
         "cannot carry", "is another one", "digits only", "group address", "one host",
-        "text on one line, up to 255",
+        "text on one line, up to 255", "has no VNI", "has no network", "'host' is missing",
+        "an address by which", "cannot reach", "reserves VNI", "has no ports", "carries vxlan",
+        "contradicts", "cannot be told apart", "is the underlay of",
     ]
 
-    @Test("refuses every form that the decoder refuses", arguments: BadFile.all)
+    @Test("refuses every form that the decoder refuses", arguments: BadFile.all + BadFile.overlay)
     func badForms(_ file: BadFile) throws {
         guard let isAccepted = try accepts(file.text) else { return }
         let isMeaning = Self.meanings.contains { file.line.contains($0) }
@@ -146,7 +148,10 @@ struct SchemaTests {
     @Test("describes every key")
     func documented() throws {
         let properties = try #require(schema["properties"] as? [String: [String: Any]])
-        #expect(properties.keys.sorted() == ["heddle", "networks", "ports", "switch"])
+        #expect(
+            properties.keys.sorted() == [
+                "heddle", "hosts", "networks", "overlay", "ports", "switch",
+            ])
         let ports = try #require(properties["ports"]?["additionalProperties"] as? [String: Any])
         let keys = try #require(ports["properties"] as? [String: [String: Any]])
         #expect(Set(keys.keys) == Set(MappingKind.port.supportedKeys.map(\.name)))

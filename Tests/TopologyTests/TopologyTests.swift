@@ -87,7 +87,7 @@ struct TopologyTests {
                 == "\(junk.path):2:1: the file is not UTF-8 text: is it a topology file?")
         #expect(
             message("/dev/zero")
-                == "the file is larger than 4 MiB, more than 4096 ports can need")
+                == "the file is larger than 4 MiB, more than 16384 ports can need")
     }
 
     @Test(

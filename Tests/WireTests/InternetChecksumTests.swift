@@ -64,6 +64,34 @@ struct InternetChecksumTests {
         }
     }
 
+    @Test("can be taken while copying, whatever the length and alignment")
+    func copying() {
+        var random = SeededRandom(seed: 9000)
+        let sizes = Array(0...140) + [1448, 1499, 65_483]
+        for byteCount in sizes {
+            let bytes = random.bytes(byteCount)
+            let seed = UInt16.random(in: 0...UInt16.max, using: &random)
+            var expected = InternetChecksum(seed: seed)
+            bytes.withUnsafeBytes { expected.add($0) }
+            for shift in 0..<3 {
+                var target = [UInt8](repeating: 0xEE, count: byteCount + 8)
+                var sum = InternetChecksum(seed: seed)
+                let source = [UInt8](repeating: 0xAA, count: 2 * shift) + bytes
+                source.withUnsafeBytes { source in
+                    target.withUnsafeMutableBytes { target in
+                        sum.addCopying(
+                            from: source.baseAddress! + 2 * shift, to: target.baseAddress! + shift,
+                            byteCount: byteCount)
+                    }
+                }
+                #expect(sum.value == expected.value, "\(byteCount) bytes")
+                let surrounding = [UInt8](repeating: 0xEE, count: shift)
+                let rest = [UInt8](repeating: 0xEE, count: 8 - shift)
+                #expect(target == surrounding + bytes + rest, "\(byteCount) bytes")
+            }
+        }
+    }
+
     private func sum(_ bytes: [UInt8]) -> InternetChecksum {
         // One byte in, so that no word is aligned.
         let shifted = [0xAA] + bytes

@@ -30,6 +30,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
+#include <linux/udp.h>
 #include <linux/veth.h>
 #include <linux/virtio_net.h>
 // Not <linux/if.h>: Swift's Glibc module has this one, and there may be one struct ifreq only.
@@ -121,6 +122,15 @@ static inline ssize_t clinux_write(int fd, const void *bytes, size_t count) {
 }
 static inline ssize_t clinux_writev(int fd, const struct iovec *pieces, int count) {
     return syscall(SYS_writev, fd, pieces, count);
+}
+static inline int clinux_sendmmsg(
+    int fd, struct mmsghdr *messages, unsigned int count, int flags) {
+    return syscall(SYS_sendmmsg, fd, messages, count, flags);
+}
+// Without a time to wait: these sockets are asked, or polled together with others.
+static inline int clinux_recvmmsg(
+    int fd, struct mmsghdr *messages, unsigned int count, int flags) {
+    return syscall(SYS_recvmmsg, fd, messages, count, flags, NULL);
 }
 
 // -- A parameter of a transparent union type (glibc's __SOCKADDR_ARG) takes no NULL from Swift.

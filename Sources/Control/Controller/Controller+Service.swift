@@ -62,13 +62,10 @@ extension Controller: SwitchService {
     private func result(_ plan: Plan) -> PlanResult {
         PlanResult(
             changes: plan.actions.map { action in
-                // "+ port web-1: tap in namespace web-1": sign, subject, and what is said of it.
-                let line = action.description
-                let subject = line.dropFirst(2).prefix { $0 != ":" }
-                return PlanChange(
-                    symbol: String(line.prefix(1)), subject: String(subject),
-                    text: String(line.dropFirst(2 + subject.count + 2)))
-            }, summary: "\(plan.summary)", isEmpty: plan.isEmpty)
+                PlanChange(
+                    symbol: String(action.sign), subject: action.subject, text: action.detail)
+            }, notes: plan.notes.isEmpty ? nil : plan.notes, summary: "\(plan.summary)",
+            isEmpty: plan.isEmpty)
     }
 
     // MARK: Refusals

@@ -85,6 +85,8 @@ struct Transaction {
         case .repairPort(let spec): try repair(spec)
         case .detachPort(let spec): detach(spec.name)
         case .updatePort(let from, let to): try update(from, to: to)
+        case .updateTunnelSettings, .addTunnel, .changeTunnel, .removeTunnel:
+            throw SystemError("carry tunnels", .notSupported)
         }
     }
 

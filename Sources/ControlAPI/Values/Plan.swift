@@ -78,17 +78,23 @@ package struct PlanChange: APIValue {
 /// Answer to `POST /v1/topology/plan`.
 package struct PlanResult: APIValue {
     package var changes: [PlanChange]
+    /// Nil when there are none.
+    package var notes: [String]?
     package var summary: String
     package var isEmpty: Bool
 
-    package init(changes: [PlanChange], summary: String, isEmpty: Bool) {
+    package init(
+        changes: [PlanChange], notes: [String]? = nil, summary: String, isEmpty: Bool
+    ) {
         self.changes = changes
+        self.notes = notes
         self.summary = summary
         self.isEmpty = isEmpty
     }
 
     package enum CodingKeys: String, CodingKey {
         case changes
+        case notes
         case summary
         case isEmpty = "is_empty"
     }
@@ -99,6 +105,9 @@ package struct PlanResult: APIValue {
             .init(
                 "changes", .array(.reference("PlanChange")),
                 "The changes, in the order in which they would be made."),
+            .init(
+                "notes", .array(.string), optional: true,
+                "What the topology's author may not have meant, such as an MTU that does not fit."),
             .init("summary", .string, "The changes counted, as one sentence."),
             .init("is_empty", .boolean, "Whether nothing would change."),
         ])

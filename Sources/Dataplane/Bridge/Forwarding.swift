@@ -10,13 +10,13 @@ import Wire
 /// 2. *Address checks.* A source that is a group address or zero is invalid. Destinations
 ///    01:80:C2:00:00:0X belong to the link and are never forwarded.
 /// 3. *Classify.* Untagged, VID 0: the access or native domain. Tagged: the trunk's domain of that
-///    VID. An access port drops every other tag.
+///    VID. An access port drops every other tag. What came by a tunnel is of its VNI's domain.
 /// 4. *MTU*: the layer-3 packet, or each segment of a super-frame, must fit the domain's.
 /// 5. *Learn.* The source is looked up; a pinned source at another port is dropped, all else is an
 ///    effect that the verdict carries: refresh, learn or move.
 /// 6. *Look up* the destination. Group addresses and unknown ones are flooded; a known one is sent
-///    to its port, unless that is the ingress port (hairpin), both are isolated, or the port is no
-///    member (any more).
+///    to its port, unless that is the ingress port (hairpin), both are isolated, both are tunnels
+///    (split horizon), or the port is no member (any more).
 ///
 /// The function reads the snapshot and the table and changes neither; the caller carries out the
 /// effects. It never fails, traps or allocates, whatever the bytes are.
@@ -141,12 +141,17 @@ package enum Forwarding {
         let vid = frame.vid
         var domain: UInt16 = 0
         var reason = DropReason.none
-        if !entry.pointee.flags.contains(.up) {
+        let isFromTunnel = entry.pointee.flags.contains(.tunnel)
+        // What a tunnel's far end still gets through is welcome, whatever we think of the way there.
+        if !entry.pointee.flags.contains(.up), !isFromTunnel {
             reason = .portDown
         } else if MACAddress(rawValue: source).isMulticast || source == 0 {
             reason = .invalidSource
         } else if MACAddress(rawValue: destination).isReserved {
             reason = .reservedAddress
+        } else if isFromTunnel {
+            domain = frame.domain
+            if vid != 0 { reason = .tagInTunnel }
         } else if vid == 0 {
             domain = entry.pointee.untaggedDomain
             if domain == 0 { reason = .untaggedOnTrunk }
@@ -217,13 +222,13 @@ package enum Forwarding {
         // An entry can outlive its port, until the flush that follows the new configuration.
         guard Int(target.port) < context.portCount else { return verdict }
         let egress = context.ports + Int(target.port)
-        if egress.pointee.flags.contains(.isolated),
-            context.ports[Int(ingress)].flags.contains(.isolated)
-        {
-            verdict.reason = .isolated
+        let both = egress.pointee.flags.intersection(context.ports[Int(ingress)].flags)
+        if !both.isDisjoint(with: .apart) {
+            verdict.reason = both.contains(.tunnel) ? .splitHorizon : .isolated
             return verdict
         }
-        guard egress.pointee.flags.contains(.up),
+        // A tunnel that is down says so itself, when the copy gets there.
+        guard !egress.pointee.flags.isDisjoint(with: [.up, .tunnel]),
             let tag = context.egressVID(port: target.port, domain: classified.domain)
         else { return verdict }
         verdict.action = .forward

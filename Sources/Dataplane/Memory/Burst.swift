@@ -34,11 +34,14 @@ package struct Burst: ~Copyable {
     }
 
     /// Adds the frame that was written at ``nextBytes``.
-    package mutating func append(byteCount: Int, offload: Offload) {
+    ///
+    /// - Parameter domain: what a tunnel's VNI named; 0 for a frame of a port.
+    package mutating func append(byteCount: Int, offload: Offload, domain: UInt16 = 0) {
         precondition(count < limit && byteCount <= SlotSize.maximumFrame)
         (frames + count).initialize(
             to: Frame(
                 bytes: slots[count] + SlotSize.headroom, byteCount: byteCount, offload: offload))
+        frames[count].domain = domain
         count &+= 1
     }
 

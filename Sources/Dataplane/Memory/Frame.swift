@@ -22,6 +22,8 @@ package struct Frame {
     package var tci: UInt16
     /// Frames that this one stands for on a wire: more than 1 for a super-frame.
     package var segmentCount: UInt16
+    /// The bridge domain that a tunnel's VNI named; 0 for a frame that came by a port.
+    package var domain: UInt16
     /// The layer-3 packet's length, or the longest segment's: what an MTU is compared with.
     package var packetByteCount: UInt32
     /// Unfinished work that the sender left to us: partial checksum, super-frame.
@@ -32,6 +34,7 @@ package struct Frame {
         self.byteCount = UInt32(truncatingIfNeeded: byteCount)
         self.tci = 0
         self.segmentCount = 1
+        self.domain = 0
         self.packetByteCount = 0
         self.offload = offload
     }

@@ -13,8 +13,8 @@ import Wire
 // - The transport checksum, computed anew over pseudo header, header and payload; the partial sum
 //   that the sender left is not used.
 //
-// Nothing is allocated. The payload is copied first and summed from the copy, which is then in the
-// nearest cache and, unlike a guest's memory, cannot change between the two.
+// Nothing is allocated. Where the payload is copied, it is copied first and summed from the copy,
+// which is then in the nearest cache and, unlike a guest's memory, cannot change between the two.
 
 /// Cuts one super-frame into frames that any wire takes.
 package struct Segmenter {
@@ -41,26 +41,52 @@ package struct Segmenter {
         guard index < geometry.segmentCount, buffer.count >= geometry.maximumSegmentByteCount,
             let target = buffer.baseAddress, let source = frame.baseAddress
         else { return nil }
-        let headerByteCount = geometry.headerByteCount
-        let payloadOffset = index * geometry.gsoSize
-        let payloadByteCount = min(geometry.gsoSize, geometry.payloadByteCount - payloadOffset)
-        target.copyMemory(from: source, byteCount: headerByteCount)
-        (target + headerByteCount).copyMemory(
-            from: source + headerByteCount + payloadOffset, byteCount: payloadByteCount)
+        let payload = nextPayload
+        let copy = target + geometry.headerByteCount
+        copy.copyMemory(from: source + payload.lowerBound, byteCount: payload.count)
+        writeHeaders(to: target, payload: UnsafeRawBufferPointer(start: copy, count: payload.count))
+        return geometry.headerByteCount + payload.count
+    }
 
-        let byteCount = headerByteCount + payloadByteCount
+    /// Writes the next segment's headers, `geometry.headerByteCount` bytes, and returns where in the
+    /// super-frame its payload lies, for a sender that gathers; nil when there is none left.
+    ///
+    /// The checksum is that of the payload as it is now: for frames in memory that nobody else writes.
+    mutating func nextHeaders(into target: UnsafeMutableRawPointer) -> Range<Int>? {
+        guard index < geometry.segmentCount, let source = frame.baseAddress else { return nil }
+        let payload = nextPayload
+        writeHeaders(
+            to: target,
+            payload: UnsafeRawBufferPointer(
+                start: source + payload.lowerBound, count: payload.count))
+        return payload
+    }
+
+    /// The next segment's payload, by its place in the super-frame.
+    private var nextPayload: Range<Int> {
+        let offset = index * geometry.gsoSize
+        let start = geometry.headerByteCount + offset
+        return start..<start + min(geometry.gsoSize, geometry.payloadByteCount - offset)
+    }
+
+    private mutating func writeHeaders(
+        to target: UnsafeMutableRawPointer, payload: UnsafeRawBufferPointer
+    ) {
+        guard let source = frame.baseAddress else { return }
+        target.copyMemory(from: source, byteCount: geometry.headerByteCount)
+        let byteCount = geometry.headerByteCount + payload.count
         let transportByteCount = byteCount - geometry.transportOffset
         patchNetworkHeader(target + geometry.networkOffset, frameByteCount: byteCount)
         let transport = target + geometry.transportOffset
         if geometry.isTCP {
-            patchTCPHeader(transport, payloadOffset: payloadOffset)
+            patchTCPHeader(transport, payloadOffset: index * geometry.gsoSize)
         } else {
             transport.storeBigEndian(UInt16(truncatingIfNeeded: transportByteCount), at: 4)
         }
         storeChecksum(
-            transport, network: target + geometry.networkOffset, byteCount: transportByteCount)
+            transport, network: target + geometry.networkOffset, byteCount: transportByteCount,
+            payload: payload)
         index += 1
-        return byteCount
     }
 
     private func patchNetworkHeader(_ header: UnsafeMutableRawPointer, frameByteCount: Int) {
@@ -91,7 +117,8 @@ package struct Segmenter {
     }
 
     private func storeChecksum(
-        _ transport: UnsafeMutableRawPointer, network: UnsafeMutableRawPointer, byteCount: Int
+        _ transport: UnsafeMutableRawPointer, network: UnsafeMutableRawPointer, byteCount: Int,
+        payload: UnsafeRawBufferPointer
     ) {
         let transportProtocol: IPProtocol = geometry.isTCP ? .tcp : .udp
         let field = geometry.isTCP ? 16 : 6
@@ -104,7 +131,9 @@ package struct Segmenter {
                 ipv4: UnsafeRawPointer(network), transportProtocol: transportProtocol,
                 byteCount: byteCount)
         transport.storeBigEndian(UInt16(0), at: field)
-        sum.add(UnsafeRawPointer(transport), byteCount: byteCount)
+        // Transport headers are of even length, so that the payload's sum may follow.
+        sum.add(UnsafeRawPointer(transport), byteCount: byteCount - payload.count)
+        sum.add(payload)
         let value = sum.value
         transport.storeBigEndian(value == 0 && !geometry.isTCP ? 0xFFFF : value, at: field)
     }

@@ -12,6 +12,22 @@ extension Worker {
         }
     }
 
+    /// Copies what is to leave by a tunnel, as it is before it is wrapped.
+    mutating func captureTunnelEgress(chain head: Int32, port: UInt16) {
+        for tap in snapshot.captures where tap.capturesEgress && tap.covers(port: port) {
+            let ring = tap.rings[index]
+            var next = head
+            while next >= 0 {
+                let frame = references[Int(next)].frame
+                next = references[Int(next)].next
+                ring.append(
+                    port: port, isEgress: true, reason: .none, time: time,
+                    snapLength: tap.snapLength, head: frame.pointee.buffer,
+                    body: UnsafeRawBufferPointer(start: nil, count: 0))
+            }
+        }
+    }
+
     /// Copies what was transmitted of the first `count` entries.
     mutating func captureEgress(_ count: Int, port: UInt16) {
         for tap in snapshot.captures where tap.capturesEgress && tap.covers(port: port) {

@@ -19,16 +19,23 @@ struct EntryInfo {
 /// every other port as well. A super-frame that it cannot take is cut into segments in scratch
 /// memory, in batches of a burst, each frame complete. Nothing else ever writes into a frame here.
 extension Worker {
-    /// Empties every chain.
+    /// Empties every chain: ports first, then tunnels.
     mutating func transmitAll() {
+        var hasTunnels = false
         for position in 0..<activeCount {
             let port = activePorts[position]
+            if snapshot.ports[Int(port)].flags.contains(.tunnel) {
+                hasTunnels = true
+                continue
+            }
             let head = chains[Int(port)].head
             Worker.makeEmpty(chains + Int(port))
             transmit(chain: head, port: port)
         }
+        if hasTunnels { transmitTunnels(activeCount) }
         activeCount = 0
         referenceCount = 0
+        replyCount = 0
     }
 
     private mutating func transmit(chain head: Int32, port: UInt16) {
@@ -98,7 +105,7 @@ extension Worker {
 
     /// Counts copies that were to leave by `port`.
     @inline(__always)
-    private func countCopies(_ count: UInt64, to port: UInt16, domain: UInt16) {
+    func countCopies(_ count: UInt64, to port: UInt16, domain: UInt16) {
         counters.add(count, .copies, port: port)
         counters.add(count, .copies, domain: domain)
     }
@@ -153,7 +160,7 @@ extension Worker {
         }
     }
 
-    private mutating func complete(_ frame: UnsafeMutablePointer<Frame>, port: UInt16) {
+    mutating func complete(_ frame: UnsafeMutablePointer<Frame>, port: UInt16) {
         let buffer = UnsafeMutableRawBufferPointer(
             start: frame.pointee.bytes, count: Int(frame.pointee.byteCount))
         // Cannot fail: the forwarding function checked the request against the bytes.

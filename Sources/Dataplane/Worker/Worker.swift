@@ -72,12 +72,22 @@ package struct Worker: ~Copyable {
     let entries: UnsafeMutablePointer<TransmitEntry>
     let entryInfo: UnsafeMutablePointer<EntryInfo>
     let tagHeads: UnsafeMutableRawPointer
+    /// Datagrams of the underlay that is being served, and what makes frames of them.
+    var batch: DatagramBatch
+    var coalescer: Coalescer
+    /// Messages to underlays, and the flows of the chain that they are made of.
+    var writer: MessageWriter
+    let tunnelFlows: UnsafeMutablePointer<UInt8>
+    /// Answers to packets that are too big for a tunnel.
+    let replies: ReplyFrames
+    var replyCount = 0
+    var replyLimiter = ReplyLimiter()
     let foreignFrames: UnsafeMutablePointer<Frame>
     let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>
     /// Workers that got a handover in this round and must be woken.
     var peersToWake: UInt64 = 0
     /// Frames that the last ``serve(port:)`` received.
-    package private(set) var receivedCount = 0
+    package internal(set) var receivedCount = 0
     /// Monotonic nanoseconds of the burst.
     var time: UInt64 = 0
     var tick: UInt32 = 0
@@ -106,6 +116,11 @@ package struct Worker: ~Copyable {
         entries = .allocate(capacity: Burst.capacity)
         entryInfo = .allocate(capacity: Burst.capacity)
         tagHeads = .allocate(byteCount: Burst.capacity * TagHead.stride, alignment: 64)
+        batch = DatagramBatch()
+        coalescer = Coalescer()
+        writer = MessageWriter()
+        tunnelFlows = .allocate(capacity: Burst.capacity)
+        replies = ReplyFrames()
         foreignFrames = .allocate(capacity: Burst.capacity)
         foreignSlots = .allocate(capacity: Burst.capacity)
         link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
@@ -119,6 +134,8 @@ package struct Worker: ~Copyable {
         entries.deallocate()
         entryInfo.deallocate()
         tagHeads.deallocate()
+        tunnelFlows.deallocate()
+        replies.deallocate()
         foreignFrames.deallocate()
         foreignSlots.deallocate()
     }
@@ -145,16 +162,28 @@ package struct Worker: ~Copyable {
         UInt32(truncatingIfNeeded: time / (1_000_000_000 / UInt64(FDB.ticksPerSecond)))
     }
 
-    /// Whether this worker owns the port in its snapshot.
+    /// Whether this worker owns the port or tunnel in its snapshot.
     package func owns(_ port: UInt16) -> Bool {
-        Int(port) < snapshot.portCount && snapshot.attachments[Int(port)] != nil
+        Int(port) < snapshot.portCount && snapshot.ports[Int(port)].flags.contains(.exists)
             && Int(snapshot.ports[Int(port)].worker) == index
     }
 
-    /// Receives one burst from a port that this worker owns and switches it.
+    /// Whether this worker owns the underlay of that number.
+    package func ownsUnderlay(_ number: UInt16) -> Bool { ownedUnderlay(number) != nil }
+
+    private func ownedUnderlay(_ number: UInt16) -> Int? {
+        guard let place = snapshot.tunnelTable.underlay(numbered: number),
+            Int(snapshot.tunnelTable.underlays[place].worker) == index
+        else { return nil }
+        return place
+    }
+
+    /// Receives one burst from a port or an underlay that this worker owns and switches it.
     package mutating func serve(port: UInt16) -> ReceiveOutcome {
         receivedCount = 0
-        guard owns(port), let attachment = snapshot.attachments[Int(port)] else { return .drained }
+        guard owns(port), let attachment = snapshot.attachments[Int(port)] else {
+            return ownedUnderlay(port).map { serveUnderlay($0) } ?? .drained
+        }
         recycleSlots()
         burst.refill(from: &pool)
         guard burst.limit > 0 else { return .more }
@@ -212,7 +241,7 @@ package struct Worker: ~Copyable {
 
     // MARK: Deciding a burst
 
-    private mutating func forward(ingress: UInt16) {
+    mutating func forward(ingress: UInt16) {
         // Twice the same code: the owner's has no trace of validation in it.
         if ownsFDB {
             forward(
@@ -253,9 +282,12 @@ package struct Worker: ~Copyable {
             context.table.prefetch(classified[place].destinationHome)
         }
 
-        // Second pass. The frames of an access port are all of one domain and counted together; on
-        // a trunk any frame's may be another, which no branch predictor can guess.
-        let home = context.ports[Int(ingress)].untaggedDomain
+        // Second pass. The frames of an access port are all of one domain and counted together, as
+        // are those of a tunnel's first one; on a trunk any frame's may be another, which no branch
+        // predictor can guess.
+        let home =
+            context.ports[Int(ingress)].flags.contains(.tunnel)
+            ? frames.pointee.domain : context.ports[Int(ingress)].untaggedDomain
         var tally = Tally()
         var flooded: UInt64 = 0
         for place in 0..<count {
@@ -282,7 +314,9 @@ package struct Worker: ~Copyable {
             }
             switch verdict.action {
             case .forward:
-                deliver(place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain)
+                deliver(
+                    place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain,
+                    ingress: ingress)
             case .flood:
                 if flood(place: place, ingress: ingress, domain: verdict.domain) {
                     flooded &+= 1
@@ -318,14 +352,19 @@ package struct Worker: ~Copyable {
     /// Delivers a frame to every member of the domain that it may reach; false when there is none.
     private mutating func flood(place: Int, ingress: UInt16, domain: UInt16) -> Bool {
         let entry = snapshot.domains[Int(domain)]
-        let isIsolated = snapshot.ports[Int(ingress)].flags.contains(.isolated)
+        let flags = snapshot.ports[Int(ingress)].flags
         var reached = false
         for position in Int(entry.floodStart)..<Int(entry.floodStart + entry.floodCount) {
             let member = snapshot.members[position]
             if member.port == ingress { continue }
             let egress = snapshot.ports[Int(member.port)]
-            if isIsolated, egress.flags.contains(.isolated) { continue }
+            if !flags.intersection(egress.flags).isDisjoint(with: .apart) { continue }
             reached = true
+            if egress.flags.contains(.tunnel),
+                !mayEnterTunnel(place: place, member.port, domain: domain, ingress: ingress)
+            {
+                continue
+            }
             if Int(egress.worker) == index {
                 chain(burst.frames + place, to: member.port, vid: member.vid, domain: domain)
             } else {
@@ -337,7 +376,14 @@ package struct Worker: ~Copyable {
 
     /// Delivers a unicast frame.
     @inline(__always)
-    private mutating func deliver(place: Int, to egress: UInt16, vid: UInt16, _ domain: UInt16) {
+    private mutating func deliver(
+        place: Int, to egress: UInt16, vid: UInt16, _ domain: UInt16, ingress: UInt16
+    ) {
+        if snapshot.ports[Int(egress)].flags.contains(.tunnel),
+            !mayEnterTunnel(place: place, egress, domain: domain, ingress: ingress)
+        {
+            return
+        }
         if Int(snapshot.ports[Int(egress)].worker) == index {
             chain(burst.frames + place, to: egress, vid: vid, domain: domain)
         } else {

@@ -26,6 +26,14 @@ struct LearnRequest: BitwiseCopyable {
     var tick: UInt32
 }
 
+/// A probe of a tunnel's far end.
+package struct ProbeArrival: BitwiseCopyable, Sendable {
+    package var tunnel: UInt16
+    /// Monotonic nanoseconds.
+    package var time: UInt64
+    package var packet: BFDControl
+}
+
 /// A change to the FDB that the control side asks the owner for.
 package struct FDBCommand: Sendable {
     package enum Operation: Sendable {
@@ -64,6 +72,8 @@ package final class WorkerLink: Sendable {
     let returns: [SPSCRing<UnsafeMutableRawPointer>]
     /// This worker's learning effects, for the owner of the FDB.
     let learns: SPSCRing<LearnRequest>
+    /// Probes that came by tunnels, for the control side's one reader.
+    package let probes = SPSCRing<ProbeArrival>(capacity: 1024)
 
     private let isSleeping = Atomic<Bool>(false)
     private let waker = Mutex<(any Waker)?>(nil)

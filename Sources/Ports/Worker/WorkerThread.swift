@@ -218,6 +218,13 @@ package final class WorkerThread: Waker, @unchecked Sendable {
                 asked.append(port.number)
             }
         }
+        for underlay in snapshot.configuration.underlays where owner.ownsUnderlay(underlay.number) {
+            if let descriptor = underlay.underlay.pollDescriptor {
+                descriptors[Int(underlay.number)] = descriptor
+            } else {
+                asked.append(underlay.number)
+            }
+        }
         for number in 0..<max(descriptors.count, watched.descriptors.count) {
             let old = number < watched.descriptors.count ? watched.descriptors[number] : -1
             let new = number < descriptors.count ? descriptors[number] : -1

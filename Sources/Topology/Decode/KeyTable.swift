@@ -13,6 +13,10 @@ indirect enum ValueKind: Sendable {
     /// A station's MAC address.
     case mac
     case interfaceAddress
+    /// An address by which other hosts reach a host.
+    case underlayAddress
+    /// One of these words.
+    case choice([String])
     /// Text on one line, at most so many bytes.
     case text(limit: Int)
     /// `minimum` elements or more, none twice.
@@ -20,6 +24,8 @@ indirect enum ValueKind: Sendable {
     case mapping(MappingKind)
     /// A mapping from names, chosen by the file, to mappings.
     case named(MappingKind, limit: Int)
+    /// A mapping from the names of networks to values.
+    case byNetwork(ValueKind)
 }
 
 /// A key of a mapping.
@@ -60,8 +66,8 @@ struct MappingKind: Sendable {
     let exactlyOne: [(title: String, keys: [String])]
     /// At least one of these is given, unless empty.
     let atLeastOne: [String]
-    /// A key that makes sense beside another only.
-    let needs: [(key: String, other: String)]
+    /// A key that makes sense beside another only, and why where that is not plain.
+    let needs: [(key: String, other: String, reason: String)]
 
     init(
         _ title: String,
@@ -69,7 +75,7 @@ struct MappingKind: Sendable {
         keys: [KeyKind],
         exactlyOne: [(title: String, keys: [String])] = [],
         atLeastOne: [String] = [],
-        needs: [(key: String, other: String)] = []
+        needs: [(key: String, other: String, reason: String)] = []
     ) {
         self.title = title
         self.doc = doc
@@ -92,12 +98,18 @@ extension MappingKind {
                 isRequired: true, "The version of the file's format."),
             KeyKind("switch", .mapping(bridge), "What holds for the switch as a whole."),
             KeyKind(
+                "hosts", .named(host, limit: Topology.hostLimit),
+                "The hosts by name, for a topology that spans several: every port names its host."),
+            KeyKind(
+                "overlay", .mapping(overlay),
+                "How networks with a VNI travel between hosts: by VXLAN without it."),
+            KeyKind(
                 "networks", .named(network, limit: Topology.networkLimit),
                 "The networks by name: each is one broadcast domain."),
             KeyKind(
-                "ports", .named(port, limit: Topology.portLimit),
-                "The ports by name: each has one attachment."),
-            .later("hosts"), .later("overlay"),
+                "ports", .named(port, limit: Topology.filePortLimit),
+                "The ports by name, up to \(Topology.portLimit) on a host: each has one attachment."
+            ),
         ])
 
     static let bridge = MappingKind(
@@ -123,12 +135,63 @@ extension MappingKind {
             KeyKind(
                 "mtu", .integer(NetworkSpec.mtuRange),
                 "Its IP MTU: Ethernet header and tags not counted (1500)."),
-            .later("vni"), .later("overlay"),
+            KeyKind(
+                "vni",
+                .integer(
+                    Int(NetworkSpec.vniRange.lowerBound)...Int(NetworkSpec.vniRange.upperBound)),
+                "Its identifier between hosts. A network without one does not leave its host."),
+            KeyKind(
+                "overlay", .mapping(encapsulation),
+                "Its encapsulation between hosts, instead of the hosts' or the topology's."),
+        ],
+        needs: [("overlay", "vni", "an encapsulation carries the network's VNI")])
+
+    static let host = MappingKind(
+        "host", "A host that carries a part of the topology.",
+        keys: [
+            KeyKind(
+                "underlay", .underlayAddress, isRequired: true,
+                "The address by which the other hosts reach it."),
+            KeyKind(
+                "vlans", .byNetwork(.vlan),
+                "VLAN IDs that networks have on this host instead of their own."),
+            KeyKind(
+                "overlay", .mapping(encapsulation),
+                "The encapsulation to and from this host, instead of the topology's."),
+            KeyKind(
+                "networks", .list(.network, minimum: 0),
+                "Networks it takes part in besides its ports': for a VTEP that is not Heddle."),
+        ])
+
+    private static let udpPort = KeyKind(
+        "port", .integer(1...65_535),
+        "The UDP port; 4789 for VXLAN and 6081 for Geneve without it, and GRE has none.")
+
+    private static let kindNames = ValueKind.choice(OverlayKind.allCases.map(\.rawValue))
+
+    /// The encapsulation of a network or a host.
+    static let encapsulation = MappingKind(
+        "encapsulation", "An encapsulation.",
+        keys: [KeyKind("kind", kindNames, isRequired: true, "The encapsulation."), udpPort])
+
+    static let overlay = MappingKind(
+        "overlay", "How networks with a VNI travel between hosts.",
+        keys: [
+            KeyKind("kind", kindNames, "The encapsulation (vxlan)."), udpPort,
+            KeyKind("probe", .boolean, "Whether to ask peers if they are there (false)."),
+            KeyKind(
+                "probe-interval", .integer(TunnelSettings.probeMillisecondsRange),
+                "Milliseconds from probe to probe (200)."),
+            KeyKind(
+                "mss-clamp", .boolean,
+                "Whether to tell TCP connections through tunnels what fits (false)."),
         ])
 
     static let port = MappingKind(
         "port", "One attachment, and the networks it is in.",
         keys: [
+            KeyKind(
+                "host", .name, "The host that has it; needed where the topology has hosts."),
             KeyKind("network", .network, "Access port: the network, its frames are untagged."),
             KeyKind(
                 "trunk", .list(.network, minimum: 1),
@@ -150,14 +213,14 @@ extension MappingKind {
                 "Whether an address learned here stays until it ages, whoever claims it (false)."),
             KeyKind("up", .boolean, "Its administrative state (true)."),
             KeyKind("description", .text(limit: 255), "For people."),
-            .later("host"), .later("veth"), .later("device"), .later("vhost-user"),
+            .later("veth"), .later("device"), .later("vhost-user"),
             .later("socket"),
         ],
         exactlyOne: [
             ("membership", ["network", "trunk"]),
             ("attachment", ["tap", "pcap", "veth", "device", "vhost-user", "socket"]),
         ],
-        needs: [("native", "trunk")])
+        needs: [("native", "trunk", "")])
 
     static let tap = MappingKind(
         "tap", "A TAP device that Heddle makes; its MTU is the network's.",

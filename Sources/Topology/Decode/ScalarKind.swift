@@ -15,9 +15,19 @@ enum CheckedValue {
     case network(NetworkReference)
     case mac(MACAddress)
     case address(InterfaceAddress)
+    case host(IPAddress)
     case list([CheckedElement])
     case section(Section)
     case named([NamedSection])
+    case pairs([CheckedPair])
+}
+
+/// A value of a mapping whose keys are names, with its place.
+struct CheckedPair {
+    let name: String
+    let value: CheckedValue
+    let keyLocation: SourceLocation
+    let location: SourceLocation
 }
 
 /// An element of a list, with its place.
@@ -44,50 +54,57 @@ extension ValueKind {
             "a device name: up to 15 letters, digits, '.', '_' and '-', the first not a sign"
         case .mac: "a MAC address such as 02:00:00:00:00:01"
         case .interfaceAddress: "an address with its prefix length, such as 10.10.0.1/24"
+        case .underlayAddress: "an IP address such as 192.0.2.1 or 2001:db8::1"
+        case .choice(let words): keyList(words)
         case .text(let limit): "text on one line, up to \(limit) bytes"
         case .list: "a list, such as [a, b]"
         case .mapping(let mapping): "a mapping with \(keyList(mapping.supportedKeys.map(\.name)))"
         case .named(let mapping, limit: _): "a mapping from names to \(mapping.title)s"
+        case .byNetwork: "a mapping from networks to VLAN IDs, such as {blue: 20}"
         }
     }
 
     /// The value, or why there is none: a clause such as "must be true or false, not 'yes'".
     func check(_ text: String, isPlain: Bool) -> Result<CheckedValue, ScalarProblem> {
-        let found = isPlain ? quoted(text) : "the text \"\(quoted(text).dropFirst().dropLast())\""
-        let refusal = ScalarProblem("must be \(expectation), not \(found)")
+        // Made only for a value that is wrong: it costs more than the check.
+        func refused() -> ScalarProblem {
+            let found =
+                isPlain ? quoted(text) : "the text \"\(quoted(text).dropFirst().dropLast())\""
+            return ScalarProblem("must be \(expectation), not \(found)")
+        }
         switch self {
         case .integer(let range):
             guard isPlain, let number = Self.decimal(text), range.contains(number) else {
-                return .failure(refusal)
+                return .failure(refused())
             }
             return .success(.integer(number))
         case .seconds(let range):
             let digits = text.hasSuffix("s") ? String(text.dropLast()) : text
             guard let number = Self.decimal(digits), range.contains(number) else {
-                return .failure(refusal)
+                return .failure(refused())
             }
             return .success(.integer(number))
         case .boolean:
-            guard isPlain, text == "true" || text == "false" else { return .failure(refusal) }
+            guard isPlain, text == "true" || text == "false" else { return .failure(refused()) }
             return .success(.boolean(text == "true"))
         case .vlan:
-            guard isPlain, let number = Self.decimal(text) else { return .failure(refusal) }
+            guard isPlain, let number = Self.decimal(text) else { return .failure(refused()) }
             return Self.vlan(number).map { .vlan($0) }
         case .name:
-            return Name.isValid(text) ? .success(.text(text)) : .failure(refusal)
+            return Name.isValid(text) ? .success(.text(text)) : .failure(refused())
         case .network:
             if isPlain, let number = Self.decimal(text) {
                 return Self.vlan(number).map { .network(.vlan($0)) }
             }
-            return Name.isValid(text) ? .success(.network(.name(text))) : .failure(refusal)
+            return Name.isValid(text) ? .success(.network(.name(text))) : .failure(refused())
         case .deviceName:
             if DeviceName.reserved.contains(text) {
                 return .failure(
                     ScalarProblem("cannot be \(quoted(text)), which every namespace already uses"))
             }
-            return DeviceName.isValid(text) ? .success(.text(text)) : .failure(refusal)
+            return DeviceName.isValid(text) ? .success(.text(text)) : .failure(refused())
         case .mac:
-            guard let mac = MACAddress(text) else { return .failure(refusal) }
+            guard let mac = MACAddress(text) else { return .failure(refused()) }
             guard !mac.isMulticast, !mac.isZero else {
                 return .failure(
                     ScalarProblem(
@@ -96,21 +113,53 @@ extension ValueKind {
             }
             return .success(.mac(mac))
         case .interfaceAddress:
-            guard let address = InterfaceAddress(text) else { return .failure(refusal) }
+            guard let address = InterfaceAddress(text) else { return .failure(refused()) }
             guard !address.address.isMulticast, address.address.octets.contains(where: { $0 != 0 })
             else {
                 return .failure(
                     ScalarProblem("must be the address of one host, and \(address.address) is not"))
             }
             return .success(.address(address))
+        case .underlayAddress:
+            guard let address = IPAddress(text) else { return .failure(refused()) }
+            if let reason = Self.unreachable(address) {
+                return .failure(
+                    ScalarProblem(
+                        "must be an address by which other hosts reach this one, and \(address) "
+                            + reason))
+            }
+            return .success(.host(address))
+        case .choice(let words):
+            guard isPlain, words.contains(text) else {
+                let near = nearestWord(to: text, among: words).map { " (did you mean '\($0)'?)" }
+                return .failure(ScalarProblem(refused().clause + (near ?? "")))
+            }
+            return .success(.text(text))
         case .text(let limit):
             guard !text.isEmpty, text.utf8.count <= limit,
                 !text.unicodeScalars.contains(where: Self.breaksLine)
-            else { return .failure(refusal) }
+            else { return .failure(refused()) }
             return .success(.text(text))
-        case .list, .mapping, .named:
-            return .failure(refusal)
+        case .list, .mapping, .named, .byNetwork:
+            return .failure(refused())
         }
+    }
+
+    /// Why no other host can send to the address; nil when one can.
+    private static func unreachable(_ address: IPAddress) -> String? {
+        if address.isMulticast { return "is a group address" }
+        switch address {
+        case .v4(let v4):
+            if v4.isUnspecified { return "is no address" }
+            if v4.isLoopback { return "does not leave its host" }
+            if v4.rawValue == .max { return "is everybody's" }
+        case .v6(let v6):
+            if v6.isUnspecified { return "is no address" }
+            if v6.isLoopback { return "does not leave its host" }
+            if v6.isLinkLocal { return "means another host on each link" }
+            if v6.isIPv4Mapped { return "is an IPv4 address: write it as one" }
+        }
+        return nil
     }
 
     private static func breaksLine(_ scalar: Unicode.Scalar) -> Bool {

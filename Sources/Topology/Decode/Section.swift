@@ -49,6 +49,16 @@ struct Section {
         return mac
     }
 
+    func host(_ key: String) -> IPAddress? {
+        guard case .host(let address) = value(key) else { return nil }
+        return address
+    }
+
+    func pairs(_ key: String) -> [CheckedPair] {
+        guard case .pairs(let pairs) = value(key) else { return [] }
+        return pairs
+    }
+
     func list(_ key: String) -> [CheckedElement]? {
         guard case .list(let elements) = value(key) else { return nil }
         return elements
@@ -165,10 +175,12 @@ struct SectionReader {
             diagnostics.report(
                 section.location, "\(subject)needs \(keyList(kind.atLeastOne)), or both")
         }
-        for (key, other) in kind.needs where given.contains(key) && !given.contains(other) {
+        for (key, other, reason) in kind.needs
+        where given.contains(key) && !given.contains(other) {
             diagnostics.report(
                 locations["\(section.path).\(key)"] ?? section.location,
-                "\(subject)'\(key)' makes sense with '\(other)' only")
+                "\(subject)'\(key)' makes sense with '\(other)' only"
+                    + (reason.isEmpty ? "" : ": \(reason)"))
         }
     }
 
@@ -193,6 +205,8 @@ struct SectionReader {
             return .named(readNamed(pairs, as: mapping, path: path, subject: subject))
         case (.named, _) where node.isNull:
             return .named([])
+        case (.byNetwork(let element), .mapping(let pairs)):
+            return .pairs(readPairs(pairs, of: element, path: path, subject: "\(subject)\(key): "))
         case (.list(let element, let minimum), .list(let nodes)):
             return readList(
                 nodes, at: node.location, of: element, minimum: minimum, key: key, path: path,
@@ -238,6 +252,39 @@ struct SectionReader {
             }
         }
         return sections
+    }
+
+    private mutating func readPairs(
+        _ pairs: [(key: YAMLNode, value: YAMLNode)], of element: ValueKind, path: String,
+        subject: String
+    ) -> [CheckedPair] {
+        var values: [CheckedPair] = []
+        for (key, value) in pairs {
+            guard let name = key.text, Name.isValid(name) else {
+                diagnostics.report(
+                    key.location,
+                    "\(subject)a network is called by \(ValueKind.name.expectation), "
+                        + "not \(key.found)")
+                continue
+            }
+            guard case .scalar(let text, let isPlain) = value.content, !value.isNull else {
+                diagnostics.report(
+                    value.location,
+                    "\(subject)'\(name)' must be \(element.expectation), not \(value.found)")
+                continue
+            }
+            locations["\(path).\(name)"] = value.location
+            switch element.check(text, isPlain: isPlain) {
+            case .success(let checked):
+                values.append(
+                    CheckedPair(
+                        name: name, value: checked, keyLocation: key.location,
+                        location: value.location))
+            case .failure(let problem):
+                diagnostics.report(value.location, "\(subject)'\(name)' \(problem.clause)")
+            }
+        }
+        return values
     }
 
     private mutating func readList(

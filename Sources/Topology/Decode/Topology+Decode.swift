@@ -1,7 +1,7 @@
 import Foundation
 
 extension Topology {
-    /// 4096 ports with long names and addresses need a tenth of it.
+    /// Room for 250 bytes a port; a port in a namespace with an address takes a hundred.
     package static let byteLimit = 4 << 20
 
     /// Decodes and validates the contents of a file; `file` is what messages call it.
@@ -55,7 +55,7 @@ extension Topology {
                 .init(
                     location: nil,
                     message: "the file is larger than \(byteLimit >> 20) MiB, more than "
-                        + "\(portLimit) ports can need")
+                        + "\(filePortLimit) ports can need")
             ])
     }
 }

@@ -10,15 +10,27 @@ struct TopologyDecoder {
     private var networks: [NetworkSpec] = []
     private var networkIndex: [String: Int] = [:]
     private var networkByVLAN: [VLANID: String] = [:]
+    private var networkByVNI: [UInt32: String] = [:]
+    private var hosts: [HostSpec] = []
+    /// Hosts that the file names, right or wrong, with the networks that `vlans` gives other VLAN
+    /// IDs there.
+    private var hostVLANs: [String: [VLANID: String]] = [:]
+    /// A host on which `vlans` gives the VLAN ID to a network.
+    private var hostByVLAN: [VLANID: String] = [:]
+    private var hostByUnderlay: [IPAddress: String] = [:]
+    private var areHostsKnown = true
+    private var portCounts: [String?: Int] = [:]
 
-    private struct Place: Hashable {
+    /// Where a thing must be unique: on a host, or on all of them (nil).
+    private struct Place<Thing: Hashable>: Hashable {
+        let host: String?
         let scope: String
-        let thing: String
+        let thing: Thing
     }
-    /// Devices by namespace, stations by network, hosts' addresses by network: who has them.
-    private var devices: [Place: String] = [:]
-    private var stations: [Place: String] = [:]
-    private var hosts: [Place: String] = [:]
+    /// Devices by host and namespace, stations and IP addresses by network: who has them.
+    private var devices: [Place<String>: String] = [:]
+    private var stations: [Place<MACAddress>: String] = [:]
+    private var addresses: [Place<IPAddress>: String] = [:]
 
     static func decode(_ bytes: [UInt8], file: String) throws(TopologyError) -> Topology {
         var diagnostics = Diagnostics()
@@ -55,13 +67,133 @@ struct TopologyDecoder {
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
         }
         for network in root.named("networks") { declareNetwork(network.name, network.section) }
+        for host in root.named("hosts") { hostVLANs[host.name] = [:] }
+        // Where the hosts themselves cannot be read, ports are not told about theirs.
+        areHostsKnown = !root.given.contains("hosts") || root.values["hosts"] != nil
+        for host in root.named("hosts") { declareHost(host.name, host.section) }
         let ports = root.named("ports").compactMap { port($0.name, $0.section) }
         if networks.count > Topology.networkLimit {
             diagnostics.report(
                 locations["networks"],
                 "\(networks.count) networks are too many: the limit is \(Topology.networkLimit)")
         }
-        return Topology(bridge: bridge, networks: networks, ports: ports, locations: locations)
+        var topology = Topology(
+            bridge: bridge, hosts: hosts, networks: networks, ports: ports, locations: locations)
+        if let section = root.section("overlay") {
+            topology.overlay = encapsulation(section)
+            topology.tunnelSettings.probes = section.boolean("probe") ?? false
+            if let milliseconds = section.integer("probe-interval") {
+                topology.tunnelSettings.probeMilliseconds = milliseconds
+            }
+            topology.tunnelSettings.clampsMSS = section.boolean("mss-clamp") ?? false
+        }
+        checkPortCounts()
+        OverlayCheck(topology).report(to: &diagnostics)
+        return topology
+    }
+
+    private mutating func checkPortCounts() {
+        for (host, count) in portCounts where count > Topology.portLimit {
+            let subject = host.map { "host '\($0)': " } ?? ""
+            diagnostics.report(
+                locations[host.map { "hosts.\($0)" } ?? "ports"],
+                "\(subject)\(count) ports are too many: the limit is \(Topology.portLimit)")
+        }
+    }
+
+    // MARK: Hosts
+
+    private mutating func encapsulation(_ section: Section) -> OverlaySpec {
+        let kind = section.text("kind").flatMap(OverlayKind.init(rawValue:)) ?? .vxlan
+        let port = section.integer("port").flatMap(UInt16.init(exactly:))
+        if port != nil, kind.defaultPort == nil {
+            diagnostics.report(
+                locations["\(section.path).port"],
+                "\(section.subject)\(kind.rawValue) has no ports: leave 'port' out")
+        }
+        return OverlaySpec(kind: kind, port: port)
+    }
+
+    private mutating func declareHost(_ name: String, _ section: Section) {
+        let (path, subject) = (section.path, section.subject)
+        var vlans: [String: VLANID] = [:]
+        for pair in section.pairs("vlans") {
+            guard case .vlan(let vlan) = pair.value,
+                let network = resolve(
+                    .name(pair.name), on: nil, at: pair.keyLocation, subject: subject + "vlans: ")
+            else { continue }
+            vlans[network] = vlan
+        }
+        for pair in section.pairs("vlans") {
+            guard case .vlan(let vlan) = pair.value, vlans[pair.name] != nil else { continue }
+            let own = networkByVLAN[vlan].flatMap { vlans[$0] == nil ? $0 : nil }
+            if let other = hostVLANs[name]?.updateValue(pair.name, forKey: vlan) ?? own {
+                diagnostics.report(
+                    pair.location,
+                    "\(subject)vlans: VLAN \(vlan) is network '\(other)' already"
+                        + place(of: own == nil ? "\(path).vlans.\(other)" : "networks.\(other)"))
+            }
+            hostByVLAN[vlan] = name
+        }
+        var names: [String] = []
+        for element in section.list("networks") ?? [] {
+            guard case .network(let reference) = element.value,
+                let network = resolve(
+                    reference, on: name, at: element.location, subject: subject)
+            else { continue }
+            guard !names.contains(network) else {
+                diagnostics.report(
+                    element.location,
+                    "\(subject)network '\(network)' is in 'networks' twice, once by its VLAN")
+                continue
+            }
+            names.append(network)
+            if let index = networkIndex[network], networks[index].vni == nil,
+                !isGiven("networks.\(network).vni")
+            {
+                diagnostics.report(
+                    element.location,
+                    "\(subject)network '\(network)' has no VNI, so it does not leave a host: "
+                        + "give it one with 'vni:'\(place(of: "networks.\(network)"))")
+            }
+        }
+        var overlay: OverlaySpec?
+        if let section = section.section("overlay") { overlay = encapsulation(section) }
+        guard let underlay = section.host("underlay") else { return }
+        if let other = hostByUnderlay.updateValue(name, forKey: underlay) {
+            diagnostics.report(
+                locations["\(path).underlay"],
+                "\(subject)\(underlay) is the underlay of host '\(other)' already"
+                    + "\(place(of: "hosts.\(other)")): give each host an address of its own")
+        }
+        hosts.append(
+            HostSpec(
+                name: name, underlay: underlay, vlans: vlans, overlay: overlay, networks: names))
+    }
+
+    /// The port's host; nil where the topology has none, and after a problem.
+    private mutating func host(of section: Section) -> String? {
+        guard areHostsKnown else { return nil }
+        let (location, subject) = (locations["\(section.path).host"], section.subject)
+        guard let name = section.text("host") else {
+            if !hostVLANs.isEmpty, !section.given.contains("host") {
+                diagnostics.report(
+                    section.location,
+                    "\(subject)'host' is missing: the topology has hosts, and a port is on one "
+                        + "of them")
+            }
+            return nil
+        }
+        guard hostVLANs[name] == nil else { return name }
+        let names = hostVLANs.keys.sorted()
+        var hint = diagnostics.suggestion(for: name, among: names)
+        if names.isEmpty {
+            hint = ": declare it in 'hosts:', or leave 'host' out"
+        } else if hint.isEmpty, names.count <= 8 {
+            hint = "; declared are \(keyList(names, joinedBy: "and"))"
+        }
+        diagnostics.report(location, "\(subject)host '\(name)' is not declared\(hint)")
+        return nil
     }
 
     // MARK: Networks
@@ -83,10 +215,20 @@ struct TopologyDecoder {
                 networkByVLAN[vlan] = name
             }
         }
+        let vni = section.integer("vni").flatMap(UInt32.init(exactly:))
+        if let vni, let other = networkByVNI.updateValue(name, forKey: vni) {
+            diagnostics.report(
+                locations["\(section.path).vni"],
+                "\(section.subject)VNI \(vni) is network '\(other)' already"
+                    + place(of: "networks.\(other).vni"))
+        }
+        var overlay: OverlaySpec?
+        if let section = section.section("overlay") { overlay = encapsulation(section) }
         networkIndex[name] = networks.count
         networks.append(
             NetworkSpec(
-                name: name, vlan: vlan, mtu: section.integer("mtu") ?? NetworkSpec.defaultMTU))
+                name: name, vlan: vlan, mtu: section.integer("mtu") ?? NetworkSpec.defaultMTU,
+                vni: vni, overlay: overlay))
     }
 
     /// ` (line 4)`, where the path's place is known.
@@ -94,9 +236,11 @@ struct TopologyDecoder {
         locations[path].map { " (line \($0.line))" } ?? ""
     }
 
-    /// The network's name; for a VLAN ID that no network has, a network made for it.
+    /// The network's name; for a VLAN ID that no network has, a network made for it. Which network
+    /// has a VLAN ID may depend on the host.
     private mutating func resolve(
-        _ reference: NetworkReference, at location: SourceLocation?, subject: String
+        _ reference: NetworkReference, on host: String?, at location: SourceLocation?,
+        subject: String
     ) -> String? {
         switch reference {
         case .name(let name):
@@ -110,7 +254,24 @@ struct TopologyDecoder {
             diagnostics.report(location, "\(subject)network '\(name)' is not declared\(hint)")
             return nil
         case .vlan(let vlan):
-            if let name = networkByVLAN[vlan] { return name }
+            if let host, let name = hostVLANs[host]?[vlan] { return name }
+            if let name = networkByVLAN[vlan] {
+                guard let host, let other = hostVLANs[host]?.first(where: { $0.value == name })
+                else { return name }
+                diagnostics.report(
+                    location,
+                    "\(subject)VLAN \(vlan) has no network on host '\(host)', where network "
+                        + "'\(name)' has VLAN \(other.key)"
+                        + "\(place(of: "hosts.\(host).vlans.\(name)")): name the network")
+                return nil
+            }
+            if let other = hostByVLAN[vlan] {
+                diagnostics.report(
+                    location,
+                    "\(subject)VLAN \(vlan) has no network here, and is another one's on host "
+                        + "'\(other)'\(place(of: "hosts.\(other).vlans")): name a network")
+                return nil
+            }
             let name = "vlan-\(vlan)"
             guard networkIndex[name] == nil else {
                 diagnostics.report(
@@ -130,10 +291,13 @@ struct TopologyDecoder {
 
     /// The port; nil when too little of it is right.
     private mutating func port(_ name: String, _ section: Section) -> PortSpec? {
-        let membership = membership(section)
+        let host = host(of: section)
+        portCounts[host, default: 0] += 1
+        let membership = membership(section, on: host)
         let attachment = attachment(section)
         guard let membership, let attachment else { return nil }
-        var port = PortSpec(name: name, membership: membership, attachment: attachment)
+        var port = PortSpec(
+            name: name, host: host, membership: membership, attachment: attachment)
         port.isolated = section.boolean("isolated") ?? port.isolated
         port.fdbLimit = section.integer("fdb-limit")
         port.sticky = section.boolean("sticky") ?? port.sticky
@@ -148,10 +312,11 @@ struct TopologyDecoder {
         return port
     }
 
-    private mutating func membership(_ section: Section) -> Membership? {
+    private mutating func membership(_ section: Section, on host: String?) -> Membership? {
         let (path, subject) = (section.path, section.subject)
         if let reference = section.network("network") {
-            return resolve(reference, at: locations["\(path).network"], subject: subject)
+            let location = locations["\(path).network"]
+            return resolve(reference, on: host, at: location, subject: subject)
                 .map { .access(network: $0) }
         }
         guard let elements = section.list("trunk") else { return nil }
@@ -159,7 +324,7 @@ struct TopologyDecoder {
         for element in elements {
             let location = element.location
             guard case .network(let reference) = element.value,
-                let name = resolve(reference, at: location, subject: subject)
+                let name = resolve(reference, on: host, at: location, subject: subject)
             else { continue }
             guard !names.contains(name) else {
                 diagnostics.report(
@@ -167,7 +332,8 @@ struct TopologyDecoder {
                 continue
             }
             if let index = networkIndex[name], networks[index].vlan == nil,
-                !isGiven("networks.\(name).vlan")
+                !isGiven("networks.\(name).vlan"),
+                host.map({ !isGiven("hosts.\($0).vlans.\(name)") }) ?? true
             {
                 diagnostics.report(
                     location,
@@ -180,7 +346,9 @@ struct TopologyDecoder {
             return .trunk(networks: names, native: nil)
         }
         let nativeLocation = locations["\(path).native"]
-        guard let name = resolve(native, at: nativeLocation, subject: subject) else { return nil }
+        guard let name = resolve(native, on: host, at: nativeLocation, subject: subject) else {
+            return nil
+        }
         if names.count == elements.count, !names.contains(name) {
             diagnostics.report(
                 nativeLocation, "\(subject)native network '\(name)' is not one of the trunk's")
@@ -210,8 +378,8 @@ struct TopologyDecoder {
     private mutating func checkTAP(_ tap: TAPSpec, of port: PortSpec, _ section: Section) {
         let path = "\(section.path).tap"
         let device = port.deviceName ?? port.name
-        let scope = tap.namespace ?? ""
-        if let other = devices.updateValue(port.name, forKey: Place(scope: scope, thing: device)) {
+        let claim = Place(host: port.host, scope: tap.namespace ?? "", thing: device)
+        if let other = devices.updateValue(port.name, forKey: claim) {
             let namespace =
                 tap.namespace.map { "namespace '\($0)'" } ?? "the switch's namespace"
             diagnostics.report(
@@ -226,8 +394,9 @@ struct TopologyDecoder {
         guard let network = untaggedNetwork(of: port) else { return }
         for element in section.section("tap")?.list("address") ?? [] {
             guard case .address(let address) = element.value else { continue }
-            let place = Place(scope: network, thing: "\(address.address)")
-            if let other = hosts.updateValue(port.name, forKey: place) {
+            let place = Place(
+                host: scope(of: network, port), scope: network, thing: address.address)
+            if let other = addresses.updateValue(port.name, forKey: place) {
                 let whose =
                     other == port.name
                     ? "is given twice"
@@ -247,13 +416,18 @@ struct TopologyDecoder {
         }
     }
 
-    /// Within a network a MAC address belongs to one port.
+    /// A network with a VNI is one broadcast domain over all hosts; another is one on each.
+    private func scope(of network: String, _ port: PortSpec) -> String? {
+        networkIndex[network].flatMap { networks[$0].vni } == nil ? port.host : nil
+    }
+
+    /// Within a broadcast domain a MAC address belongs to one port.
     private mutating func claimStation(
         _ mac: MACAddress, by port: PortSpec, at location: SourceLocation?, subject: String
     ) {
         var isReported = false
         for network in port.membership.networks {
-            let place = Place(scope: network, thing: "\(mac)")
+            let place = Place(host: scope(of: network, port), scope: network, thing: mac)
             guard let other = stations.updateValue(port.name, forKey: place), other != port.name,
                 !isReported
             else { continue }

@@ -18,8 +18,8 @@ import Yams
 ///
 /// Cost: linear in the file; composing dominates.
 struct YAMLTree {
-    /// 4096 ports of sixty nodes each, written out.
-    static let weightLimit = 250_000
+    /// 16384 ports of thirty nodes each, written out.
+    static let weightLimit = 500_000
     /// The deepest thing that a topology has is a list in a port's attachment: 6 levels.
     static let heightLimit = 32
     private static let collectionKeyLimit = 64
@@ -235,7 +235,7 @@ struct YAMLTree {
             diagnostics.report(
                 place,
                 "more than \(Self.weightLimit) values, aliases written out: "
-                    + "\(Topology.portLimit) ports need fewer")
+                    + "\(Topology.filePortLimit) ports need fewer")
             return nil
         }
         if let anchor = node.anchor { anchors[anchor.rawValue] = result }

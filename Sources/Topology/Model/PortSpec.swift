@@ -3,6 +3,8 @@ import Wire
 /// A port: one attachment, and how it takes part in the networks.
 package struct PortSpec: Hashable, Sendable {
     package var name: String
+    /// The host that has it; nil exactly where the topology has no hosts.
+    package var host: String?
     package var membership: Membership
     package var attachment: Attachment
     /// Whether frames from it may reach only ports that are not isolated.
@@ -19,6 +21,7 @@ package struct PortSpec: Hashable, Sendable {
 
     package init(
         name: String,
+        host: String? = nil,
         membership: Membership,
         attachment: Attachment,
         isolated: Bool = false,
@@ -29,6 +32,7 @@ package struct PortSpec: Hashable, Sendable {
         description: String? = nil
     ) {
         self.name = name
+        self.host = host
         self.membership = membership
         self.attachment = attachment
         self.isolated = isolated

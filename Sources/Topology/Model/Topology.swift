@@ -6,9 +6,18 @@ package struct Topology: Sendable {
     /// The `heddle:` number that this version reads and writes.
     package static let formatVersion = 1
     package static let networkLimit = 4094
+    /// Ports of one switch.
     package static let portLimit = 4096
+    package static let hostLimit = 512
+    /// Ports of all hosts together.
+    package static let filePortLimit = 16_384
 
     package var bridge: SwitchSpec
+    /// In file order; empty for the topology of one switch.
+    package var hosts: [HostSpec]
+    /// The encapsulation where neither network nor host has one of its own.
+    package var overlay: OverlaySpec
+    package var tunnelSettings: TunnelSettings
     /// In file order; networks that only a raw VLAN ID on a port names follow the declared ones.
     package var networks: [NetworkSpec]
     /// In file order.
@@ -19,11 +28,17 @@ package struct Topology: Sendable {
 
     package init(
         bridge: SwitchSpec = SwitchSpec(),
+        hosts: [HostSpec] = [],
+        overlay: OverlaySpec = OverlaySpec(),
+        tunnelSettings: TunnelSettings = TunnelSettings(),
         networks: [NetworkSpec] = [],
         ports: [PortSpec] = [],
         locations: [String: SourceLocation] = [:]
     ) {
         self.bridge = bridge
+        self.hosts = hosts
+        self.overlay = overlay
+        self.tunnelSettings = tunnelSettings
         self.networks = networks
         self.ports = ports
         self.locations = locations
@@ -32,6 +47,11 @@ package struct Topology: Sendable {
     /// The network of that name. Linear: build a dictionary where it is asked often.
     package func network(named name: String) -> NetworkSpec? {
         networks.first { $0.name == name }
+    }
+
+    /// The host of that name. Linear, as `network(named:)`.
+    package func host(named name: String) -> HostSpec? {
+        hosts.first { $0.name == name }
     }
 
     /// The port of that name. Linear, as `network(named:)`.
@@ -50,7 +70,8 @@ package struct Topology: Sendable {
 
 extension Topology: Equatable {
     package static func == (left: Topology, right: Topology) -> Bool {
-        left.bridge == right.bridge && left.networks == right.networks
-            && left.ports == right.ports
+        left.bridge == right.bridge && left.hosts == right.hosts
+            && left.overlay == right.overlay && left.tunnelSettings == right.tunnelSettings
+            && left.networks == right.networks && left.ports == right.ports
     }
 }

@@ -14,6 +14,12 @@ package enum Action: Sendable, Equatable {
     /// another tag.
     case updateNetwork(from: NetworkSpec, to: NetworkSpec, ports: [String])
     case removeNetwork(NetworkSpec)
+    case updateTunnelSettings(from: TunnelSettings, to: TunnelSettings)
+    case addTunnel(TunnelSpec)
+    /// The same host and encapsulation: other networks, addresses or static addresses.
+    case changeTunnel(from: TunnelSpec, to: TunnelSpec)
+    /// By its name.
+    case removeTunnel(String)
     /// A namespace that Heddle made and whose last port has left.
     case removeNamespace(String)
 }

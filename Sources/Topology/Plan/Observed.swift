@@ -5,17 +5,28 @@ package struct Observed: Sendable, Equatable {
     package var ports: [ObservedPort]
     /// Namespaces that exist, of those that ports could use: whether Heddle made each.
     package var namespaces: [String: Bool]
+    package var tunnels: [TunnelSpec]
+    package var tunnelSettings: TunnelSettings
+    /// The MTU of the route to the other end, by tunnel, of running and of wanted ones; where it is
+    /// not known, nothing is said about what fits.
+    package var underlayMTUs: [String: Int]
 
     package init(
         bridge: SwitchSpec = SwitchSpec(),
         networks: [NetworkSpec] = [],
         ports: [ObservedPort] = [],
-        namespaces: [String: Bool] = [:]
+        namespaces: [String: Bool] = [:],
+        tunnels: [TunnelSpec] = [],
+        tunnelSettings: TunnelSettings = TunnelSettings(),
+        underlayMTUs: [String: Int] = [:]
     ) {
         self.bridge = bridge
         self.networks = networks
         self.ports = ports
         self.namespaces = namespaces
+        self.tunnels = tunnels
+        self.tunnelSettings = tunnelSettings
+        self.underlayMTUs = underlayMTUs
     }
 }
 

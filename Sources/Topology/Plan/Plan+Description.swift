@@ -28,6 +28,8 @@ package struct PlanReport: Codable, Sendable, Equatable {
     }
 
     package var steps: [Step]
+    /// What to know besides.
+    package var notes: [String]
     package var summary: PlanSummary
 }
 
@@ -50,14 +52,14 @@ extension Plan {
     package var report: PlanReport {
         PlanReport(
             steps: actions.map { .init(action: $0.kind, name: $0.name, text: $0.description) },
-            summary: summary)
+            notes: notes, summary: summary)
     }
 }
 
 extension Plan: CustomStringConvertible {
-    /// The lines and the summary.
+    /// The lines, the notes and the summary.
     package var description: String {
-        (lines + [summary.description]).joined(separator: "\n")
+        (lines + notes.map { "note: \($0)" } + [summary.description]).joined(separator: "\n")
     }
 }
 
@@ -75,56 +77,75 @@ extension Action: CustomStringConvertible {
         case .updateNetwork: "updateNetwork"
         case .removeNetwork: "removeNetwork"
         case .removeNamespace: "removeNamespace"
+        case .updateTunnelSettings: "updateTunnelSettings"
+        case .addTunnel: "addTunnel"
+        case .changeTunnel: "changeTunnel"
+        case .removeTunnel: "removeTunnel"
         }
     }
 
     /// What it acts on; nil for the switch as a whole.
     package var name: String? {
         switch self {
-        case .updateSwitch: nil
+        case .updateSwitch, .updateTunnelSettings: nil
         case .createNamespace(let name), .removeNamespace(let name): name
         case .addNetwork(let network), .removeNetwork(let network): network.name
         case .updateNetwork(_, let network, _): network.name
         case .detachPort(let port), .attachPort(let port), .repairPort(let port): port.name
         case .updatePort(_, let port): port.name
+        case .addTunnel(let tunnel), .changeTunnel(_, let tunnel): tunnel.name
+        case .removeTunnel(let name): name
         }
     }
 
-    fileprivate var sign: Character {
+    /// `+`, `-` or `~`: it makes, removes or changes.
+    package var sign: Character {
         switch self {
-        case .createNamespace, .addNetwork, .attachPort: "+"
-        case .removeNamespace, .removeNetwork, .detachPort: "-"
-        case .updateSwitch, .updateNetwork, .updatePort, .repairPort: "~"
+        case .createNamespace, .addNetwork, .attachPort, .addTunnel: "+"
+        case .removeNamespace, .removeNetwork, .detachPort, .removeTunnel: "-"
+        case .updateSwitch, .updateNetwork, .updatePort, .repairPort, .updateTunnelSettings,
+            .changeTunnel:
+            "~"
         }
     }
 
     /// `+ port web-1: tap in namespace web-1 on network blue`
-    package var description: String { "\(sign) \(text)" }
+    package var description: String {
+        "\(sign) \(subject)\(detail.isEmpty ? "" : ": \(detail)")"
+    }
 
-    private var text: String {
+    /// What it acts on, with its kind: `port web-1`.
+    package var subject: String {
         switch self {
-        case .updateSwitch(let from, let to): "switch: \(from.changes(to: to))"
-        case .createNamespace(let name): "namespace \(name)"
-        case .removeNamespace(let name): "namespace \(name)"
-        case .addNetwork(let network): "network \(network.name): \(network.facts)"
-        case .removeNetwork(let network): "network \(network.name)"
-        case .updateNetwork(let from, let to, let ports):
-            "network \(to.name): \(from.changes(to: to))\(Self.listed(ports))"
-        case .attachPort(let port):
-            "port \(port.name): \(port.attachment.facts) \(port.membership.facts)"
-        case .detachPort(let port):
-            "port \(port.name): \(port.attachment.facts) \(port.membership.facts)"
-        case .updatePort(let from, let to): "port \(to.name): \(from.changes(to: to))"
-        case .repairPort(let port):
-            "port \(port.name): its device is missing, \(port.attachment.facts) made again"
+        case .updateSwitch: "switch"
+        case .createNamespace(let name), .removeNamespace(let name): "namespace \(name)"
+        case .addNetwork(let network), .removeNetwork(let network): "network \(network.name)"
+        case .updateNetwork(_, let network, _): "network \(network.name)"
+        case .attachPort(let port), .detachPort(let port), .repairPort(let port):
+            "port \(port.name)"
+        case .updatePort(_, let port): "port \(port.name)"
+        case .updateTunnelSettings: "tunnels"
+        case .addTunnel(let tunnel), .changeTunnel(_, let tunnel): "tunnel \(tunnel.name)"
+        case .removeTunnel(let name): "tunnel \(name)"
         }
     }
 
-    private static func listed(_ ports: [String]) -> String {
-        guard !ports.isEmpty else { return "" }
-        let shown = ports.prefix(4).joined(separator: ", ")
-        let more = ports.count > 4 ? " and \(ports.count - 4) more" : ""
-        return " (\(ports.count == 1 ? "port" : "ports") \(shown)\(more))"
+    /// What is said of it; empty where nothing more is.
+    package var detail: String {
+        switch self {
+        case .updateSwitch(let from, let to): from.changes(to: to)
+        case .createNamespace, .removeNamespace, .removeNetwork, .removeTunnel: ""
+        case .addNetwork(let network): network.facts
+        case .updateNetwork(let from, let to, let ports):
+            from.changes(to: to) + (ports.isEmpty ? "" : " (\(counted("port", ports)))")
+        case .attachPort(let port), .detachPort(let port):
+            "\(port.attachment.facts) \(port.membership.facts)"
+        case .updatePort(let from, let to): from.changes(to: to)
+        case .repairPort(let port): "its device is missing, \(port.attachment.facts) made again"
+        case .updateTunnelSettings(let from, let to): from.changes(to: to)
+        case .addTunnel(let tunnel): tunnel.facts
+        case .changeTunnel(let from, let to): from.changes(to: to)
+        }
     }
 }
 
@@ -132,6 +153,13 @@ private func change<Value: Equatable>(
     _ title: String, _ from: Value, _ to: Value, _ text: (Value) -> String
 ) -> String? {
     from == to ? nil : "\(title) \(text(from)) → \(text(to))"
+}
+
+/// `port a`, `ports a, b`, `ports a, b, c, d and 3 more`
+private func counted(_ noun: String, _ names: [String]) -> String {
+    let shown = names.prefix(4).joined(separator: ", ")
+    let more = names.count > 4 ? " and \(names.count - 4) more" : ""
+    return "\(noun)\(names.count == 1 ? "" : "s") \(shown)\(more)"
 }
 
 private func onOff(_ flag: Bool) -> String { flag ? "on" : "off" }
@@ -153,12 +181,48 @@ extension SwitchSpec {
 extension NetworkSpec {
     fileprivate var facts: String {
         "\(vlan.map { "vlan \($0)" } ?? "no vlan"), mtu \(mtu)"
+            + (vni.map { ", vni \($0)" } ?? "") + (overlay.map { ", overlay \($0.name)" } ?? "")
     }
 
     fileprivate func changes(to other: NetworkSpec) -> String {
         [
             change("vlan", vlan, other.vlan) { $0?.description ?? "none" },
             change("mtu", mtu, other.mtu, String.init),
+            change("vni", vni, other.vni) { $0.map(String.init) ?? "none" },
+            change("overlay", overlay, other.overlay) { $0?.name ?? "none" },
+        ].compactMap(\.self).joined(separator: ", ")
+    }
+}
+
+extension TunnelSettings {
+    fileprivate func changes(to other: TunnelSettings) -> String {
+        [
+            change("probe", probes, other.probes, onOff),
+            change("probe-interval", probeMilliseconds, other.probeMilliseconds) { "\($0)ms" },
+            change("mss-clamp", clampsMSS, other.clampsMSS, onOff),
+        ].compactMap(\.self).joined(separator: ", ")
+    }
+}
+
+extension TunnelSpec {
+    fileprivate var facts: String {
+        "\(local) → \(remote), \(counted("network", networks))"
+    }
+
+    fileprivate func changes(to other: TunnelSpec) -> String {
+        let (before, after) = (Set(networks), Set(other.networks))
+        let joined = other.networks.filter { !before.contains($0) }
+        let left = networks.filter { !after.contains($0) }
+        return [
+            change("from", local, other.local) { "\($0)" },
+            change("to", remote, other.remote) { "\($0)" },
+            joined.isEmpty ? nil : "now with \(counted("network", joined))",
+            left.isEmpty ? nil : "no longer with \(counted("network", left))",
+            Set(staticMACs) == Set(other.staticMACs)
+                ? nil
+                : staticMACs.count == other.staticMACs.count
+                    ? "other static addresses"
+                    : "static addresses \(staticMACs.count) → \(other.staticMACs.count)",
         ].compactMap(\.self).joined(separator: ", ")
     }
 }
@@ -190,7 +254,7 @@ extension Attachment {
 
 extension PortSpec {
     fileprivate func changes(to other: PortSpec) -> String {
-        var changes: [String?] = []
+        var changes: [String?] = [change("host", host, other.host) { $0 ?? "none" }]
         if case (.access(let from), .access(let to)) = (membership, other.membership) {
             changes.append(change("network", from, to, { $0 }))
         } else if membership != other.membership {

@@ -1,11 +1,11 @@
 /// How to get from what is to what is declared: the difference, in an order that disturbs nothing
 /// else.
 ///
-/// The order: the switch's own settings; namespaces made; networks added; ports detached; ports
-/// updated; ports attached and repaired; networks updated and removed; namespaces removed. So a
-/// port finds its network and its namespace there, a device name, an address or a MAC address is
-/// given up before another port takes it, and nothing is removed while a port uses it. For a
-/// moment an old and a new network may share a VLAN ID (a renamed network): they are different
+/// The order: the settings of switch and tunnels; namespaces made; networks added; tunnels removed;
+/// ports detached; ports updated; ports attached and repaired; tunnels changed and added; networks
+/// updated and removed; namespaces removed. So a port and a tunnel find their networks there, a
+/// device name, an address or a MAC address is given up before another port takes it, and nothing
+/// is removed while a port or a tunnel uses it. For a moment an old and a new network may share a VLAN ID (a renamed network): they are different
 /// bridge domains, and a trunk is told only its own.
 ///
 /// A port whose attachment stays the same device is updated in place, whatever else changes. Only
@@ -15,9 +15,12 @@
 /// them is refused. Cost: linear, with dictionaries by name.
 package struct Plan: Sendable, Equatable {
     package var actions: [Action]
+    /// What to know besides: nothing is done about it, and a plan with notes only is empty.
+    package var notes: [String]
 
-    package init(actions: [Action] = []) {
+    package init(actions: [Action] = [], notes: [String] = []) {
         self.actions = actions
+        self.notes = notes
     }
 
     package var isEmpty: Bool { actions.isEmpty }
@@ -53,9 +56,18 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
 }
 
 extension Plan {
+    /// The plan for a topology that is this switch's as a whole.
     package static func make(
         desired: Topology, observed: Observed
     ) throws(PlanError) -> Plan {
+        try make(desired: HostPart(whole: desired), observed: observed)
+    }
+
+    /// The plan for one host's part of a topology.
+    package static func make(
+        desired part: HostPart, observed: Observed
+    ) throws(PlanError) -> Plan {
+        let desired = part.topology
         let attached = observed.ports.filter { $0.origin == .attached }.map(\.spec)
         try refuseClashes(of: desired, with: attached)
 
@@ -66,15 +78,26 @@ extension Plan {
         let namespaces = NamespaceChange(desired: desired, observed: observed, attached: attached)
         let networks = NetworkChange(desired: desired, observed: observed, attached: attached)
         let ports = PortChange(desired: desired, observed: observed)
+        let tunnels = TunnelChange(desired: part.tunnels, observed: observed.tunnels)
+        if desired.tunnelSettings != observed.tunnelSettings {
+            actions.append(
+                .updateTunnelSettings(from: observed.tunnelSettings, to: desired.tunnelSettings))
+        }
         actions += namespaces.created.map { .createNamespace($0) }
         actions += networks.added.map { .addNetwork($0) }
+        actions += tunnels.removed.map { .removeTunnel($0) }
         actions += ports.detached.map { .detachPort($0) }
         actions += ports.updated.map { .updatePort(from: $0.from, to: $0.to) }
         actions += ports.attached
+        actions += tunnels.changed
+        actions += tunnels.added.map { .addTunnel($0) }
         actions += networks.updated
         actions += networks.removed.map { .removeNetwork($0) }
         actions += namespaces.removed.map { .removeNamespace($0) }
-        return Plan(actions: actions)
+        return Plan(
+            actions: actions,
+            notes: part.notes.map(\.message)
+                + UnderlayFit(part, underlayMTUs: observed.underlayMTUs).notes)
     }
 
     private static func refuseClashes(
@@ -201,5 +224,38 @@ private struct PortChange {
         case (.pcap(let from), .pcap(let to)): from != to
         default: true
         }
+    }
+}
+
+extension TunnelSpec {
+    /// Whether nothing but the order in which things are listed differs.
+    fileprivate func isSame(as other: TunnelSpec) -> Bool {
+        if self == other { return true }
+        guard local == other.local, remote == other.remote, networks.count == other.networks.count,
+            staticMACs.count == other.staticMACs.count
+        else { return false }
+        return Set(networks) == Set(other.networks) && Set(staticMACs) == Set(other.staticMACs)
+    }
+}
+
+private struct TunnelChange {
+    var removed: [String] = []
+    var changed: [Action] = []
+    var added: [TunnelSpec] = []
+
+    init(desired: [TunnelSpec], observed: [TunnelSpec]) {
+        let present = Dictionary(
+            observed.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for tunnel in desired {
+            guard let current = present[tunnel.name] else {
+                added.append(tunnel)
+                continue
+            }
+            if !current.isSame(as: tunnel) {
+                changed.append(.changeTunnel(from: current, to: tunnel))
+            }
+        }
+        let wanted = Set(desired.map(\.name))
+        removed = observed.map(\.name).filter { !wanted.contains($0) }
     }
 }

@@ -75,6 +75,12 @@ package enum JSONSchema {
             ]
         case .interfaceAddress:
             ["type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"]
+        case .underlayAddress:
+            [
+                "type": "string",
+                "pattern": "^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$",
+            ]
+        case .choice(let words): ["enum": words]
         case .text(let limit): ["type": "string", "minLength": 1, "maxLength": limit]
         case .list(let element, let minimum):
             [
@@ -88,6 +94,11 @@ package enum JSONSchema {
                 "propertyNames": ["pattern": Name.pattern],
                 "maxProperties": limit,
                 "additionalProperties": schema(of: mapping),
+            ]
+        case .byNetwork(let element):
+            [
+                "type": "object", "propertyNames": ["pattern": Name.pattern],
+                "additionalProperties": schema(of: element),
             ]
         }
     }

@@ -1,6 +1,7 @@
 extension Topology {
     /// The topology as a Mermaid flow chart: networks in the middle, ports around them, a trunk
-    /// with one edge for each of its networks.
+    /// with one edge for each of its networks. Hosts are boxes around their ports, with a thick
+    /// edge for each tunnel.
     package var mermaid: String {
         var lines = ["graph LR"]
         var nodes: [String: (id: String, tag: String)] = [:]
@@ -9,14 +10,23 @@ extension Topology {
                 "n\(index)", network.vlan.map { "tag \($0)" } ?? "no tag"
             )
             let mtu = network.mtu == NetworkSpec.defaultMTU ? nil : "mtu \(network.mtu)"
-            let label = mermaidLabel([network.name, network.vlan.map { "vlan \($0)" }, mtu])
+            let label = mermaidLabel([
+                network.name, network.vlan.map { "vlan \($0)" },
+                network.vni.map { "vni \($0)" }, mtu,
+            ])
             lines.append("    n\(index)([\"\(label)\"])")
         }
+        let places = Dictionary(grouping: ports.indices) { ports[$0].host }
+        for (index, host) in hosts.enumerated() {
+            lines.append(
+                "    subgraph h\(index)[\"\(mermaidLabel([host.name, "\(host.underlay)"]))\"]")
+            for port in places[host.name] ?? [] {
+                lines.append("        \(ports[port].node(port))")
+            }
+            lines.append("    end")
+        }
         for (index, port) in ports.enumerated() {
-            let label = mermaidLabel([
-                port.name, port.attachment.label, port.isolated ? "isolated" : nil,
-            ])
-            lines.append("    p\(index)[\"\(label)\"]")
+            if port.host == nil { lines.append("    \(port.node(index))") }
             let line = port.isolated ? "-.-" : "---"
             switch port.membership {
             case .access(let network):
@@ -30,7 +40,30 @@ extension Topology {
                 }
             }
         }
-        return lines.joined(separator: "\n") + "\n"
+        return (lines + tunnelLines).joined(separator: "\n") + "\n"
+    }
+
+    /// Each tunnel once, seen from the host that comes first.
+    private var tunnelLines: [String] {
+        let participation = Participation(self)
+        var lines: [String] = []
+        for place in hosts.indices {
+            for remote in hosts.indices[(place + 1)...] {
+                for tunnel in tunnels(from: place, to: remote, participation) {
+                    let names = tunnel.networks.prefix(4).joined(separator: " ")
+                    let more = tunnel.networks.count > 4 ? " …" : ""
+                    let label = mermaidLabel([tunnel.encapsulation.name, names + more])
+                    lines.append("    h\(place) ===|\"\(label)\"| h\(remote)")
+                }
+            }
+        }
+        return lines
+    }
+}
+
+extension PortSpec {
+    fileprivate func node(_ index: Int) -> String {
+        "p\(index)[\"\(mermaidLabel([name, attachment.label, isolated ? "isolated" : nil]))\"]"
     }
 }
 

@@ -7,6 +7,13 @@ extension Topology {
         var text = "heddle: \(Self.formatVersion)\n"
         let bridgeEntries = bridge.yamlEntries
         if !bridgeEntries.isEmpty { text += "switch: {\(bridgeEntries.joined(separator: ", "))}\n" }
+        let overlayEntries = overlay.yamlEntries + tunnelSettings.yamlEntries
+        if !hosts.isEmpty {
+            text += Self.yamlBlock("hosts", hosts.map { (yamlScalar($0.name), $0.yamlEntries) })
+        }
+        if !overlayEntries.isEmpty {
+            text += "overlay: {\(overlayEntries.joined(separator: ", "))}\n"
+        }
         text += Self.yamlBlock(
             "networks", networks.map { (yamlScalar($0.name), $0.yamlEntries) })
         text += Self.yamlBlock("ports", ports.map { (yamlScalar($0.name), $0.yamlEntries) })
@@ -35,11 +42,55 @@ extension SwitchSpec {
     }
 }
 
+extension OverlaySpec {
+    /// Without what a file may leave out at its top.
+    fileprivate var yamlEntries: [String] { self == OverlaySpec() ? [] : fullYAMLEntries }
+
+    fileprivate var fullYAMLEntries: [String] {
+        var entries = ["kind: \(kind.rawValue)"]
+        if let port, port != kind.defaultPort { entries.append("port: \(port)") }
+        return entries
+    }
+}
+
+extension TunnelSettings {
+    fileprivate var yamlEntries: [String] {
+        let usual = TunnelSettings()
+        var entries: [String] = []
+        if probes { entries.append("probe: true") }
+        if probeMilliseconds != usual.probeMilliseconds {
+            entries.append("probe-interval: \(probeMilliseconds)")
+        }
+        if clampsMSS { entries.append("mss-clamp: true") }
+        return entries
+    }
+}
+
+extension HostSpec {
+    fileprivate var yamlEntries: [String] {
+        var entries = ["underlay: \(yamlScalar("\(underlay)"))"]
+        if let overlay {
+            entries.append("overlay: {\(overlay.fullYAMLEntries.joined(separator: ", "))}")
+        }
+        if !vlans.isEmpty {
+            let pairs = vlans.sorted { $0.key < $1.key }
+                .map { "\(yamlScalar($0.key)): \($0.value)" }
+            entries.append("vlans: {\(pairs.joined(separator: ", "))}")
+        }
+        if !networks.isEmpty { entries.append("networks: \(yamlList(networks))") }
+        return entries
+    }
+}
+
 extension NetworkSpec {
     fileprivate var yamlEntries: [String] {
         var entries: [String] = []
         if let vlan { entries.append("vlan: \(vlan)") }
         if mtu != Self.defaultMTU { entries.append("mtu: \(mtu)") }
+        if let vni { entries.append("vni: \(vni)") }
+        if let overlay {
+            entries.append("overlay: {\(overlay.fullYAMLEntries.joined(separator: ", "))}")
+        }
         return entries
     }
 }
@@ -47,6 +98,7 @@ extension NetworkSpec {
 extension PortSpec {
     fileprivate var yamlEntries: [String] {
         var entries: [String] = []
+        if let host { entries.append("host: \(yamlScalar(host))") }
         switch membership {
         case .access(let network): entries.append("network: \(yamlScalar(network))")
         case .trunk(let networks, let native):
@@ -101,7 +153,7 @@ private func yamlScalar(_ text: String) -> String {
     }
     let beginsWithLetter = text.utf8.first.map { $0 | 0x20 }.map { 0x61...0x7A ~= $0 } ?? false
     // 10.10.0.1/24 is text to every reader: two points and a slash are no number.
-    let isIPv4 = InterfaceAddress(text) != nil
+    let isIPv4 = InterfaceAddress(text) != nil || IPv4Address(text) != nil
     let isSpecial = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
         .contains(text.lowercased())
     if isSafe, !isSpecial, beginsWithLetter || isIPv4 { return text }

@@ -6,7 +6,8 @@ struct TopologyPlanCommand: ParsableCommand {
         commandName: "plan",
         abstract: "Show what apply would do; changes nothing.",
         discussion: """
-            Exits 0 if nothing would change, 2 if something would, and 1 on errors.
+            Exits 0 if nothing would change, 2 if something would, and 1 on errors. Notes, such as
+            an MTU that does not fit the underlay, change nothing of that.
 
               heddle topology plan lab.yaml
             """)
@@ -22,7 +23,7 @@ struct TopologyPlanCommand: ParsableCommand {
     }
 }
 
-/// A plan as lines: what is created in green, removed in red, changed in yellow.
+/// A plan as lines: what is created in green, removed in red, changed in yellow; notes after it.
 func planText(_ plan: PlanResult, colour: Bool = Terminal.hasColour) -> String {
     let lines = plan.changes.map { change in
         let style: Terminal.Style =
@@ -35,5 +36,8 @@ func planText(_ plan: PlanResult, colour: Bool = Terminal.hasColour) -> String {
         let detail = change.text.isEmpty ? "" : ": \(printable(change.text))"
         return Terminal.styled(text, style, colour: colour) + detail
     }
-    return (lines + [plan.summary]).map { $0 + "\n" }.joined()
+    let notes = (plan.notes ?? []).map {
+        Terminal.styled("note", .warning, colour: colour) + ": \(printable($0))"
+    }
+    return (lines + notes + [plan.summary]).map { $0 + "\n" }.joined()
 }

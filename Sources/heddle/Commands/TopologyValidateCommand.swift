@@ -5,7 +5,8 @@ struct TopologyValidateCommand: ParsableCommand {
         commandName: "validate",
         abstract: "Check a topology file; needs no running switch.",
         discussion: """
-            Prints one line for each error, with file, line, column and what would be right.
+            Prints one line for each error, with file, line, column and what would be right. Notes
+            are about what is valid and may not be meant.
 
               heddle topology validate lab.yaml
             """)
@@ -14,8 +15,11 @@ struct TopologyValidateCommand: ParsableCommand {
 
     func run() throws {
         let (document, topology) = try file.validated()
+        for note in topology.notes { print(printable(note.line(file: document.name))) }
+        let hosts =
+            topology.hosts.isEmpty ? "" : "\(counted(topology.hosts.count, "host")), "
         print(
-            "\(document.name): valid: \(counted(topology.networks.count, "network")), "
+            "\(document.name): valid: \(hosts)\(counted(topology.networks.count, "network")), "
                 + counted(topology.ports.count, "port"))
     }
 }

@@ -1,0 +1,78 @@
+/// Whether a frame may enter a tunnel, and what its sender hears if it is too big.
+///
+/// A tunnel must not fragment (RFC 7348 §4.3), and its packets carry DF: what does not fit would be
+/// lost without a word somewhere in the underlay. So it ends here, charged to the tunnel, and where
+/// its sender asked not to be fragmented it is told what fits, inside its own network.
+extension Worker {
+    /// False when the copy ended here.
+    @inline(never)
+    mutating func mayEnterTunnel(
+        place: Int, _ port: UInt16, domain: UInt16, ingress: UInt16
+    ) -> Bool {
+        let entry = snapshot.ports[Int(port)]
+        guard entry.flags.contains(.up) else {
+            dropCopy(.tunnelDown, to: port, domain: domain)
+            return false
+        }
+        let tunnel = snapshot.tunnelTable.tunnels[Int(entry.tunnel)]
+        guard burst.frames[place].packetByteCount <= tunnel.maximumPacketByteCount else {
+            dropCopy(.overlayMTU, to: port, domain: domain)
+            answerTooBig(
+                place: place, maximum: tunnel.maximumPacketByteCount, domain: domain,
+                ingress: ingress)
+            return false
+        }
+        if tunnel.clampsMSS {
+            MSSClamp.apply(
+                to: &burst.frames[place], maximumPacketByteCount: tunnel.maximumPacketByteCount)
+        }
+        return true
+    }
+
+    /// Tells the sender of frame `place` what fits, by the port that the frame came from.
+    private mutating func answerTooBig(
+        place: Int, maximum: UInt32, domain: UInt16, ingress: UInt16
+    ) {
+        guard replyCount < ReplyFrames.capacity,
+            let vid = snapshot.egressVID(port: ingress, domain: domain)
+        else { return }
+        // The answer stays in its place until it is transmitted: not in the middle of adding it.
+        if referenceCount == Worker.referenceCapacity { transmitAll() }
+        let bytes = replies.bytes(replyCount)
+        guard
+            let byteCount = TooBigReply.build(
+                for: burst.frames[place].buffer, maximumPacketByteCount: Int(maximum), into: bytes),
+            replyLimiter.take(at: time)
+        else { return }
+        let frame = replies.frames + replyCount
+        frame.initialize(
+            to: Frame(bytes: bytes, byteCount: byteCount, offload: .none))
+        replyCount += 1
+        chain(frame, to: ingress, vid: vid, domain: domain)
+    }
+}
+
+/// Room for the answers of one burst.
+struct ReplyFrames {
+    static let capacity = 16
+    private static let stride = 2048
+
+    let frames: UnsafeMutablePointer<Frame>
+    private let memory: UnsafeMutableRawPointer
+
+    init() {
+        frames = .allocate(capacity: ReplyFrames.capacity)
+        memory = .allocate(
+            byteCount: ReplyFrames.capacity * ReplyFrames.stride, alignment: 64)
+    }
+
+    func deallocate() {
+        frames.deallocate()
+        memory.deallocate()
+    }
+
+    /// Where answer `place` begins; headroom lies before it.
+    func bytes(_ place: Int) -> UnsafeMutableRawPointer {
+        memory + place * ReplyFrames.stride + SlotSize.headroom
+    }
+}
