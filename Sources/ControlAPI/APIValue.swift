@@ -50,7 +50,8 @@ package struct APISchema: Sendable, Equatable {
     package static let all: [APISchema] = [
         VersionInfo.schema, TopologyDocument.schema, TopologyInfo.schema, PlanResult.schema,
         PlanChange.schema, ApplyResult.schema, PortList.schema, PortInfo.schema,
-        PortAttachRequest.schema, NetworkList.schema, NetworkInfo.schema, FDBList.schema,
+        PortAttachRequest.schema, NetworkList.schema, NetworkInfo.schema, TunnelList.schema,
+        TunnelInfo.schema, FDBList.schema,
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
         FDBFlushResult.schema, DropList.schema, DropInfo.schema, StatsInfo.schema,
         PortStats.schema, FDBStats.schema, WorkerStats.schema, TrafficCounters.schema,

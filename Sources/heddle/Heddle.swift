@@ -20,6 +20,7 @@ struct Heddle: ParsableCommand {
         version: HeddleVersion.current,
         subcommands: [
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
+            TunnelCommand.self,
             FDBCommand.self, DropsCommand.self, StatsCommand.self, CaptureCommand.self,
             ExecCommand.self, DoctorCommand.self, VersionCommand.self,
         ])

@@ -71,13 +71,23 @@ final class FakeService: SwitchService {
         return Sample.network
     }
 
+    func tunnels() throws(ServiceError) -> TunnelList {
+        try note("tunnels")
+        return TunnelList(tunnels: [Sample.tunnel])
+    }
+
+    func tunnel(named name: String) throws(ServiceError) -> TunnelInfo {
+        try note("tunnel \(name)")
+        return Sample.tunnel
+    }
+
     func fdb(network: String?, port: String?, mac: String?) throws(ServiceError) -> FDBList {
         try note("fdb \(network ?? "-") \(port ?? "-") \(mac ?? "-")")
         return FDBList(entries: [Sample.fdbEntry])
     }
 
     func addFDBEntry(_ request: FDBChangeRequest) throws(ServiceError) -> FDBEntryInfo {
-        try note("add \(request.network) \(request.mac) \(request.port) \(request.kind)")
+        try note("add \(request.network) \(request.mac) \(request.port ?? "") \(request.kind)")
         return Sample.fdbEntry
     }
 
@@ -127,9 +137,15 @@ enum Sample {
         counters: counters)
     static let network = NetworkInfo(
         name: "blue", vlan: 10, mtu: 1500, ports: ["web-1"], fdbEntries: 1, counters: counters)
+    static let tunnel = TunnelInfo(
+        name: "vxlan:beta", number: 2, host: "beta", kind: "vxlan", port: 4789,
+        local: "192.0.2.1", remote: "192.0.2.2", networks: ["blue"], state: .down,
+        reason: "no route", device: "eth0", gateway: "192.0.2.254", neighbour: "failed",
+        underlayMTU: 1500, maximumPacket: 1450, probe: .unprobed, lastHeardSeconds: 0.5,
+        counters: counters)
     static let fdbEntry = FDBEntryInfo(
-        network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "web-1", kind: .dynamic,
-        ageSeconds: 2.5)
+        network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "vxlan:beta",
+        vtep: "192.0.2.2", kind: .dynamic, ageSeconds: 2.5)
     static let drop = DropInfo(
         port: "web-1", network: "blue", reason: "vlan-not-allowed", count: 3,
         sentence: "the tag names no network of this port", remedy: "add it to the port's trunk")

@@ -46,6 +46,8 @@ struct APIServerTests {
             #expect(try client.detachPort("vm-1").message == "port 'vm-1' is detached")
             #expect(try client.networks().networks == [Sample.network])
             #expect(try client.network("blue") == Sample.network)
+            #expect(try client.tunnels().tunnels == [Sample.tunnel])
+            #expect(try client.tunnel("vxlan:beta") == Sample.tunnel)
             #expect(try client.fdb(network: "a&b", mac: "02::1").entries == [Sample.fdbEntry])
             #expect(
                 try client.addFDBEntry(
@@ -62,6 +64,7 @@ struct APIServerTests {
             service.calls == [
                 "version", "topology", "plan lab.yaml 10", "apply lab.yaml 10", "ports",
                 "port web 1/ü", "attach vm-1", "detach vm-1", "networks", "network blue",
+                "tunnels", "tunnel vxlan:beta",
                 "fdb a&b - 02::1", "add blue m p sticky", "delete blue m", "flush blue - -",
                 "drops", "stats",
             ])

@@ -39,8 +39,12 @@ struct APIValueTests {
             #"{"counters":COUNTERS,"fdb_entries":1,"mtu":1500,"name":"blue","ports":["web-1"],"vlan":10}"#
         ),
         (
+            TunnelList(tunnels: [Sample.tunnel]),
+            #"{"tunnels":[{"counters":COUNTERS,"device":"eth0","gateway":"192.0.2.254","host":"beta","kind":"vxlan","last_heard_seconds":0.5,"local":"192.0.2.1","maximum_packet":1450,"name":"vxlan:beta","neighbour":"failed","networks":["blue"],"number":2,"port":4789,"probe":"unprobed","reason":"no route","remote":"192.0.2.2","state":"down","underlay_mtu":1500}]}"#
+        ),
+        (
             FDBList(entries: [Sample.fdbEntry]),
-            #"{"entries":[{"age_seconds":2.5,"kind":"dynamic","mac":"02:00:00:00:00:01","network":"blue","port":"web-1","vlan":10}]}"#
+            #"{"entries":[{"age_seconds":2.5,"kind":"dynamic","mac":"02:00:00:00:00:01","network":"blue","port":"vxlan:beta","vlan":10,"vtep":"192.0.2.2"}]}"#
         ),
         (
             FDBChangeRequest(

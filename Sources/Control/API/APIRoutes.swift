@@ -16,7 +16,10 @@ extension APIRoute {
             method: "GET", path: "/metrics", operation: "getMetrics",
             summary: "Counters in the Prometheus text format", answer: .metrics
         ) { _, service throws(ServiceError) in
-            Array(Metrics.text(try service.stats(), try service.drops()).utf8)
+            Array(
+                Metrics.text(
+                    try service.stats(), try service.drops(), try service.tunnels()
+                ).utf8)
         },
 
         APIRoute(
@@ -71,6 +74,17 @@ extension APIRoute {
             summary: "One network", answer: .json(NetworkInfo.schema)
         ) { call, service throws(ServiceError) in
             try encoded(service.network(named: call.segment("name")))
+        },
+
+        APIRoute(
+            method: "GET", path: "/v1/tunnels", operation: "listTunnels",
+            summary: "All tunnels to other hosts", answer: .json(TunnelList.schema)
+        ) { _, service throws(ServiceError) in try encoded(service.tunnels()) },
+        APIRoute(
+            method: "GET", path: "/v1/tunnels/{name}", operation: "getTunnel",
+            summary: "One tunnel", answer: .json(TunnelInfo.schema)
+        ) { call, service throws(ServiceError) in
+            try encoded(service.tunnel(named: call.segment("name")))
         },
 
         APIRoute(

@@ -36,7 +36,9 @@ enum Metrics {
         ("egress_dropped_frames", "Copies dropped at the egress.", { $0.egressDroppedFrames }),
     ]
 
-    static func text(_ stats: StatsInfo, _ drops: DropList) -> String {
+    static func text(
+        _ stats: StatsInfo, _ drops: DropList, _ tunnels: TunnelList = TunnelList(tunnels: [])
+    ) -> String {
         var page = Page()
         page.family("heddle_uptime_seconds", .gauge, "Seconds since the daemon was ready.")
         page.sample("\(stats.uptimeSeconds)")
@@ -60,10 +62,33 @@ enum Metrics {
         page.family("heddle_port_queued_frames", .gauge, "Copies that wait for the port now.")
         for port in shown { page.sample("\(port.counters.queuedFrames)", [("port", port.name)]) }
 
+        appendTunnels(tunnels, to: &page)
         appendDrops(drops, to: &page)
         appendFDB(stats.fdb, to: &page)
         appendWorkers(stats.workers, to: &page)
         return page.text
+    }
+
+    /// A tunnel's traffic is among the ports'; here is what ports have not.
+    private static func appendTunnels(_ list: TunnelList, to page: inout Page) {
+        guard !list.tunnels.isEmpty else { return }
+        let tunnels = list.tunnels.prefix(maximumSeries)
+        page.family("heddle_tunnel_up", .gauge, "1 if frames can be sent through the tunnel.")
+        for tunnel in tunnels {
+            page.sample(tunnel.state == .up ? "1" : "0", [("tunnel", tunnel.name)])
+        }
+        page.family(
+            "heddle_tunnel_maximum_packet_bytes", .gauge, "Largest IP packet that fits the path.")
+        for tunnel in tunnels {
+            page.sample("\(tunnel.maximumPacket)", [("tunnel", tunnel.name)])
+        }
+        page.family(
+            "heddle_tunnel_last_heard_seconds", .gauge,
+            "Seconds since anything came from the other end.")
+        for tunnel in tunnels {
+            guard let seconds = tunnel.lastHeardSeconds else { continue }
+            page.sample("\(seconds)", [("tunnel", tunnel.name)])
+        }
     }
 
     private static func appendDrops(_ drops: DropList, to page: inout Page) {

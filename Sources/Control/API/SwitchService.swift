@@ -23,6 +23,9 @@ package protocol SwitchService: Sendable {
     func networks() throws(ServiceError) -> NetworkList
     func network(named name: String) throws(ServiceError) -> NetworkInfo
 
+    func tunnels() throws(ServiceError) -> TunnelList
+    func tunnel(named name: String) throws(ServiceError) -> TunnelInfo
+
     /// Entries that match every argument given; MAC addresses come as the client wrote them.
     func fdb(network: String?, port: String?, mac: String?) throws(ServiceError) -> FDBList
     func addFDBEntry(_ request: FDBChangeRequest) throws(ServiceError) -> FDBEntryInfo

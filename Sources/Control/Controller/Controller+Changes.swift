@@ -7,17 +7,26 @@ import Wire
 extension Controller {
     /// What an apply of `desired` would do.
     func plan(_ desired: Topology) throws -> Plan {
+        let part = try part(of: desired)
         let model = self.model.withLock { $0 }
-        return try Plan.make(desired: desired, observed: observe(desired, in: model).observed)
+        return try Plan.make(desired: part, observed: observe(part, in: model).observed)
     }
 
-    /// Plans and carries out; on failure the switch is as it was.
+    /// This host's part of a topology.
+    private func part(of topology: Topology) throws(HostPartError) -> HostPart {
+        try topology.part(of: options.host)
+    }
+
+    /// Plans and carries out this host's part; on failure the switch is as it was.
     @discardableResult
     package func apply(_ desired: Topology, name: String) throws -> Plan {
         try changing { state in
-            let (observed, model) = observe(desired, in: self.model.withLock { $0 })
-            let plan = try Plan.make(desired: desired, observed: observed)
-            var target = desired
+            let part = try part(of: desired)
+            var (observed, model) = observe(part, in: self.model.withLock { $0 })
+            let plan = try Plan.make(desired: part, observed: observed)
+            model.host = part.host
+            model.document = part.host == nil ? nil : desired
+            var target = part.topology
             target.ports += model.ports.filter { $0.origin == .attached }.map(\.spec)
             var transaction = Transaction(self, model: model, state: state, target: target)
             do {
@@ -28,6 +37,7 @@ extension Controller {
             order(by: desired, name: name)
             state.topologyName = name
             state.topology = desired.yaml
+            state.host = part.host?.name
             save(state)
             return plan
         }
@@ -54,7 +64,7 @@ extension Controller {
     func attach(_ specify: (SwitchModel) throws -> PortSpec) throws {
         try changing { state in
             let spec = try specify(model.withLock { $0 })
-            var target = model.withLock { $0.topology(includesAttached: true) }
+            var target = model.withLock { $0.localTopology }
             target.ports.append(spec)
             try changeOnePort(named: spec.name, target, &state) { transaction in
                 try transaction.attachByHand(spec)
@@ -66,7 +76,7 @@ extension Controller {
     func detach(_ name: String, check: (SwitchModel) throws -> Void) throws {
         try changing { state in
             try check(model.withLock { $0 })
-            let target = model.withLock { $0.topology(includesAttached: true) }
+            let target = model.withLock { $0.localTopology }
             try changeOnePort(named: name, target, &state) { $0.detachByHand(name) }
         }
     }
@@ -75,7 +85,7 @@ extension Controller {
         named name: String, _ target: Topology, _ state: inout InstanceState,
         _ change: (inout Transaction) throws -> Void
     ) throws {
-        let (_, model) = observe(target, in: self.model.withLock { $0 })
+        let model = observingNamespaces(of: target, in: self.model.withLock { $0 })
         var transaction = Transaction(self, model: model, state: state, target: target)
         defer { state = transaction.state }
         do {
@@ -101,16 +111,24 @@ extension Controller {
     }
 
     /// Adds to the picture what is not of our making: namespaces that exist already.
-    private func observe(
-        _ desired: Topology, in model: SwitchModel
-    ) -> (observed: Observed, model: SwitchModel) {
+    private func observingNamespaces(of desired: Topology, in model: SwitchModel) -> SwitchModel {
         var model = model
         for name in Set(desired.ports.compactMap(\.namespace)) where model.namespaces[name] == nil {
             if let found = try? NetworkNamespace.open(named: name, in: options.namespaceDirectory) {
                 model.namespaces[name] = LiveNamespace(namespace: found, isOurs: false)
             }
         }
-        return (model.observed, model)
+        return model
+    }
+
+    /// As ``observingNamespaces(of:in:)``, and the MTUs of the ways to other hosts.
+    private func observe(
+        _ part: HostPart, in model: SwitchModel
+    ) -> (observed: Observed, model: SwitchModel) {
+        let model = observingNamespaces(of: part.topology, in: model)
+        var observed = model.observed
+        observed.underlayMTUs = underlayMTUs(of: part.tunnels)
+        return (observed, model)
     }
 
     /// Throws when the device is not there, is down, lacks an address, or has another MTU than it

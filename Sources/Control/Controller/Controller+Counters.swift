@@ -21,6 +21,16 @@ extension Controller {
                         sentence: reason.sentence, remedy: reason.remedy))
             }
         }
+        for (name, number) in model.countedNames where model.port(named: name) == nil {
+            for reason in DropReason.allCases where reason != .none {
+                let count = value(reason, port: number)
+                guard count > 0 else { continue }
+                rows.append(
+                    DropInfo(
+                        port: name, network: nil, reason: reason.name, count: count,
+                        sentence: reason.sentence, remedy: reason.remedy))
+            }
+        }
         rows += droppedByKernel(model)
         rows.sort { ($1.count, $0.port, $0.reason) < ($0.count, $1.port, $1.reason) }
         return DropList(drops: rows)
@@ -67,6 +77,19 @@ extension Controller {
             rows.append(
                 PortStats(name: port.spec.name, state: state(of: port).0, counters: counters))
         }
+        for tunnel in model.tunnels {
+            let counters = counters(port: tunnel.number)
+            totals.add(counters)
+            rows.append(
+                PortStats(
+                    name: tunnel.spec.name, state: tunnel.reason == nil ? .up : .down,
+                    counters: counters))
+        }
+        for underlay in model.underlays {
+            let counters = counters(port: underlay.number)
+            totals.add(counters)
+            rows.append(PortStats(name: underlay.spec.name, state: .up, counters: counters))
+        }
         let fdb = fabric.fdb
         let fdbTotals = fdb.totals
         return StatsInfo(
@@ -80,7 +103,7 @@ extension Controller {
                     number: link.index,
                     generation: link.reportedGeneration.load(ordering: .relaxed),
                     bursts: link.bursts.load(ordering: .relaxed),
-                    frames: model.ports.reduce(0) {
+                    frames: model.countedNames.reduce(0) {
                         $0 + link.counters.value(.received, port: $1.number)
                     },
                     sleeps: link.sleeps.load(ordering: .relaxed))

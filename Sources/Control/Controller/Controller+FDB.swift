@@ -17,7 +17,11 @@ extension Controller {
         let networkNames = Dictionary(
             model.domains.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
         let portNames = Dictionary(
-            model.ports.map { ($0.number, $0.spec.name) }, uniquingKeysWith: { first, _ in first })
+            model.countedNames.map { ($0.number, $0.name) }, uniquingKeysWith: { first, _ in first }
+        )
+        let vteps = Dictionary(
+            model.tunnels.map { ($0.number, "\($0.spec.remote)") },
+            uniquingKeysWith: { first, _ in first })
         var rows: [FDBEntryInfo] = []
         for entry in fabric.fdb.entries(now: now) {
             if let domain, entry.key.domain != domain { continue }
@@ -29,7 +33,7 @@ extension Controller {
             rows.append(
                 FDBEntryInfo(
                     network: networkName, vlan: vlans[networkName] ?? 0,
-                    mac: "\(entry.key.address)", port: portName,
+                    mac: "\(entry.key.address)", port: portName, vtep: vteps[entry.port],
                     kind: FDBEntryKind(entry.kind),
                     ageSeconds: entry.kind == .static
                         ? nil : Double(entry.ageTicks) / Double(FDB.ticksPerSecond)))
@@ -63,15 +67,18 @@ extension Controller {
         _ request: FDBChangeRequest, _ address: MACAddress
     ) throws(ServiceError) -> FDBEntryInfo {
         let model = self.model.withLock { $0 }
-        let (domain, number) = try numbers(
-            network: request.network, port: request.port, model)
-        guard let domain, let number, let port = model.port(numbered: number) else {
+        let place = try location(of: request, model)
+        let (domain, number) = try numbers(network: request.network, port: place, model)
+        guard let domain, let number else {
             throw .badRequest(["both a network and a port are needed"])
         }
-        guard port.spec.membership.networks.contains(request.network) else {
+        let tunnel = model.tunnel(named: place)
+        let networks =
+            tunnel?.spec.networks ?? model.port(named: place)?.spec.membership.networks ?? []
+        guard networks.contains(request.network) else {
             throw .badRequest([
-                "port '\(request.port)' is not in network '\(request.network)'; it is in: "
-                    + listed(port.spec.membership.networks)
+                "\(tunnel == nil ? "port" : "tunnel") '\(place)' is not in network "
+                    + "'\(request.network)'; it is in: \(listed(networks))"
             ])
         }
         let key = FDBKey(domain: domain, address: address)
@@ -91,12 +98,43 @@ extension Controller {
             }
             guard isStatic else { return }
             model.staticEntries.append(
-                StaticEntry(network: request.network, address: address, port: request.port))
+                StaticEntry(network: request.network, address: address, port: place))
         }
         return FDBEntryInfo(
             network: request.network,
             vlan: Int(model.network(named: request.network)?.vlan?.rawValue ?? 0),
-            mac: "\(address)", port: request.port, kind: request.kind)
+            mac: "\(address)", port: place, vtep: tunnel.map { "\($0.spec.remote)" },
+            kind: request.kind)
+    }
+
+    /// The port or the tunnel that a request means.
+    private func location(
+        of request: FDBChangeRequest, _ model: SwitchModel
+    ) throws(ServiceError) -> String {
+        switch (request.port, request.vtep) {
+        case (let port?, nil): return port
+        case (nil, let host?):
+            let tunnels = model.tunnels.filter {
+                $0.spec.host == host || "\($0.spec.remote)" == host || $0.spec.name == host
+            }
+            guard !tunnels.isEmpty else {
+                throw .notFound(
+                    "there is no tunnel to '\(host)'; there are tunnels to: "
+                        + listed(Set(model.tunnels.map(\.spec.host)).sorted()))
+            }
+            guard let tunnel = tunnels.first(where: { $0.spec.networks.contains(request.network) })
+            else {
+                _ = try numbers(network: request.network, port: nil, model)
+                throw .badRequest([
+                    "host '\(tunnels[0].spec.host)' takes no part in network "
+                        + "'\(request.network)': declare a port there, or list the network under "
+                        + "the host's 'networks:'"
+                ])
+            }
+            return tunnel.spec.name
+        default:
+            throw .badRequest(["say where the address lives: either a port or a vtep"])
+        }
     }
 
     package func deleteFDBEntry(network: String, mac: String) throws(ServiceError)
@@ -147,8 +185,8 @@ extension Controller {
             domain = found
         }
         if let port {
-            guard let found = model.port(named: port) else { throw unknownPort(port, model) }
-            number = found.number
+            guard let found = model.number(named: port) else { throw unknownPort(port, model) }
+            number = found
         }
         return (domain, number)
     }

@@ -40,16 +40,30 @@ extension Controller {
         var whole = model.topology(includesAttached: true).yaml
         whole.replace("\nports: {}\n", with: "\nports:\n")
         let name = String(decoding: try JSONEncoder().encode(request.name), as: UTF8.self)
-        whole += "  \(name): \(try request.definition.text())\n"
+        var definition = request.definition
+        // A port is attached where the switch is.
+        if let host = model.host, case .object(var fields) = definition, fields["host"] == nil {
+            fields["host"] = .string(host.name)
+            definition = .object(fields)
+        }
+        whole += "  \(name): \(try definition.text())\n"
+        let spec: PortSpec
         do throws(TopologyError) {
             guard
                 let found = try Topology.decode(whole, file: "port '\(request.name)'")
                     .port(named: request.name)
             else { throw TopologyError(file: request.name, problems: []) }
-            return found
+            spec = found
         } catch {
             throw ServiceError.badRequest(error.problems.map(\.message))
         }
+        if let host = model.host, spec.host != host.name {
+            throw ServiceError.badRequest([
+                "port '\(request.name)': this switch is host '\(host.name)': attach it at host "
+                    + "'\(spec.host ?? "")'"
+            ])
+        }
+        return spec
     }
 
     package func detachPort(named name: String) throws(ServiceError) -> Acknowledgement {

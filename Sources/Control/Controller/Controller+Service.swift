@@ -75,6 +75,7 @@ extension Controller: SwitchService {
         case let error as ServiceError: error
         case let error as TopologyError: .badRequest(error.lines)
         case let error as PlanError: .conflict("\(error)")
+        case let error as HostPartError: .badRequest(["\(error)"])
         case let error as Transaction.Failure: .failed(error.lines)
         default: .failed(["\(error)"])
         }

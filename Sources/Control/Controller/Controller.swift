@@ -16,11 +16,14 @@ package final class Controller: Sendable {
         package var namespaceDirectory: String
         package var workers: Int
         package var isSandbox: Bool
+        /// Which host of a topology that has hosts this is.
+        package var host: String
 
         package init(
             store: StateStore, namespaceDirectory: String, workers: Int = 1,
-            isSandbox: Bool = false
+            isSandbox: Bool = false, host: String = ""
         ) {
+            self.host = host
             self.store = store
             self.namespaceDirectory = namespaceDirectory
             self.workers = workers
@@ -44,6 +47,8 @@ package final class Controller: Sendable {
     private let hasStopped = Atomic<Bool>(false)
     private let threads: [WorkerThread]
     let watcher: LinkWatcher
+    let paths: UnderlayMonitor
+    let probes: ProbeEngine
 
     /// Loads the state and starts the workers; nothing is attached yet.
     package init(options: Options, log: Logger) throws {
@@ -59,9 +64,12 @@ package final class Controller: Sendable {
         self.fabric = fabric
         threads = try (0..<options.workers).map { try WorkerThread(fabric: fabric, index: $0) }
         watcher = try LinkWatcher(log: log)
+        paths = try UnderlayMonitor(log: log)
+        probes = ProbeEngine()
         for thread in threads { try thread.start() }
         recoverNamespaces()
         watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }
+        try paths.start { [weak self] states in self?.follow(states) }
     }
 
     /// Namespaces that an earlier run made and that still exist are ours again.
@@ -80,10 +88,17 @@ package final class Controller: Sendable {
         }
     }
 
+    /// Ends the threads that follow what happens outside.
+    private func stopFollowing() {
+        watcher.stop()
+        paths.stop()
+        probes.stop()
+    }
+
     /// Ends the threads and leaves everything else as it is: after a start that failed, what an
     /// earlier run left is for the next attempt.
     package func abandon() {
-        watcher.stop()
+        stopFollowing()
         for thread in threads { thread.stop() }
     }
 
@@ -91,12 +106,14 @@ package final class Controller: Sendable {
     ///
     /// The stored topology stays, for the next start. A second call does nothing.
     package func stop() {
-        watcher.stop()
+        stopFollowing()
         changes.withLock { state in
             guard !hasStopped.exchange(true, ordering: .relaxed) else { return }
             let ports = model.withLock { model in
                 let ports = model.ports
                 model.ports = []
+                model.tunnels = []
+                model.underlays = []
                 return ports
             }
             publishAndWait()

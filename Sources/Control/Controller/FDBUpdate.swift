@@ -14,22 +14,29 @@ struct FDBUpdate {
         fdb.setAgeing(ticks: UInt32(after.bridge.ageingSeconds) * FDB.ticksPerSecond)
         fdb.setLimit(after.bridge.fdbLimit)
         for pattern in flushes { controller.fdbCommand(.flush(pattern)) }
+        for tunnel in after.tunnels {
+            // The other host's switch bounds what each of its ports may learn.
+            controller.fdbCommand(
+                .setPortLimit(UInt32(after.bridge.fdbLimit), port: tunnel.number))
+        }
         for port in after.ports {
             let limit = UInt32(port.spec.fdbLimit ?? after.bridge.portFDBLimit)
             controller.fdbCommand(.setPortLimit(limit, port: port.number))
         }
         let wanted = after.wantedStaticEntries
+        let numbers = Dictionary(
+            after.countedNames.map { ($0.name, $0.number) }, uniquingKeysWith: { first, _ in first }
+        )
         for entry in before.wantedStaticEntries.subtracting(wanted) {
             guard let domain = after.domains[entry.network] else { continue }
             controller.fdbCommand(.delete(FDBKey(domain: domain, address: entry.address)))
         }
         // All wanted ones, not the new ones: a flush of a port that came back took its entries along.
         for entry in wanted {
-            guard let domain = after.domains[entry.network],
-                let port = after.port(named: entry.port)
+            guard let domain = after.domains[entry.network], let number = numbers[entry.port]
             else { continue }
             controller.fdbCommand(
-                .addStatic(FDBKey(domain: domain, address: entry.address), port: port.number))
+                .addStatic(FDBKey(domain: domain, address: entry.address), port: number))
         }
     }
 }

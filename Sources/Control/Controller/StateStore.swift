@@ -17,6 +17,8 @@ struct InstanceState: Codable, Equatable {
     /// The topology applied last, for a start without a file.
     var topologyName: String?
     var topology: String?
+    /// Which of that topology's hosts this was.
+    var host: String?
 
     struct NamespaceRecord: Codable, Equatable {
         var name: String

@@ -18,12 +18,32 @@ struct SwitchModel: Sendable {
     var namespaces: [String: LiveNamespace] = [:]
     /// Static entries that a person added; those of a port's `static:` are in its spec.
     var staticEntries: [StaticEntry] = []
+    /// What was declared, of all hosts, where the topology has hosts; nil for one switch's own.
+    var document: Topology?
+    /// Which of the hosts this is.
+    var host: HostSpec?
+    var tunnelSettings = TunnelSettings()
+    var tunnels: [LiveTunnel] = []
+    var underlays: [LiveUnderlay] = []
     /// Name of the document that was applied last.
     var documentName = ""
 
     func port(named name: String) -> LivePort? { ports.first { $0.spec.name == name } }
 
     func port(numbered number: UInt16) -> LivePort? { ports.first { $0.number == number } }
+
+    func tunnel(named name: String) -> LiveTunnel? { tunnels.first { $0.spec.name == name } }
+
+    /// What has counters of its own, by name: ports, tunnels, and underlays.
+    var countedNames: [(name: String, number: UInt16)] {
+        ports.map { ($0.spec.name, $0.number) } + tunnels.map { ($0.spec.name, $0.number) }
+            + underlays.map { ($0.spec.name, $0.number) }
+    }
+
+    /// The number of a port or a tunnel.
+    func number(named name: String) -> UInt16? {
+        port(named: name)?.number ?? tunnel(named: name)?.number
+    }
 
     func network(named name: String) -> NetworkSpec? { networks.first { $0.name == name } }
 
@@ -33,9 +53,22 @@ struct SwitchModel: Sendable {
 
     /// The declared part as a topology; with the attached ports when `includesAttached`.
     func topology(includesAttached: Bool = false) -> Topology {
-        Topology(
+        if var document {
+            if includesAttached {
+                document.ports += ports.filter { $0.origin == .attached }.map(\.spec)
+            }
+            return document
+        }
+        return Topology(
             bridge: bridge, networks: networks,
             ports: ports.filter { includesAttached || $0.origin == .declared }.map(\.spec))
+    }
+
+    /// What this switch has: its networks and its own ports, attached ones too.
+    var localTopology: Topology {
+        Topology(
+            bridge: bridge, hosts: document?.hosts ?? [], tunnelSettings: tunnelSettings,
+            networks: networks, ports: ports.map(\.spec))
     }
 
     var observed: Observed {
@@ -44,7 +77,8 @@ struct SwitchModel: Sendable {
             ports: ports.map {
                 ObservedPort(spec: $0.spec, condition: $0.condition, origin: $0.origin)
             },
-            namespaces: namespaces.mapValues(\.isOurs))
+            namespaces: namespaces.mapValues(\.isOurs), tunnels: tunnels.map(\.spec),
+            tunnelSettings: tunnelSettings)
     }
 
     /// The dataplane's configuration that carries this out.
@@ -55,7 +89,8 @@ struct SwitchModel: Sendable {
             domains: networks.compactMap { network in
                 domains[network.name].map {
                     DomainConfiguration(
-                        number: $0, vid: network.vlan?.rawValue ?? 0, mtu: UInt32(network.mtu))
+                        number: $0, vid: network.vlan?.rawValue ?? 0, mtu: UInt32(network.mtu),
+                        vni: network.vni ?? 0)
                 }
             },
             ports: ports.compactMap { port in
@@ -64,6 +99,25 @@ struct SwitchModel: Sendable {
                         number: port.number, membership: $0, isUp: port.spec.up,
                         isIsolated: port.spec.isolated, isSticky: port.spec.sticky,
                         worker: Int(port.number) % workers, port: port.attachment)
+                }
+            },
+            underlays: underlays.map { underlay in
+                UnderlayConfiguration(
+                    number: underlay.number, local: UnderlayAddress(underlay.spec.local),
+                    worker: Int(underlay.number) % workers, underlay: underlay.sockets)
+            },
+            tunnels: tunnels.compactMap { tunnel in
+                underlays.first { $0.spec == tunnel.spec.underlay }.map { underlay in
+                    TunnelConfiguration(
+                        number: tunnel.number, underlay: underlay.number,
+                        encapsulation: Encapsulation(tunnel.spec.kind),
+                        remote: UnderlayAddress(tunnel.spec.remote),
+                        domains: tunnel.spec.networks.compactMap {
+                            byName[$0]?.vni == nil ? nil : domains[$0]
+                        },
+                        isUp: tunnel.reason == nil,
+                        maximumPacketByteCount: UInt32(tunnel.maximumPacketByteCount),
+                        clampsMSS: tunnelSettings.clampsMSS)
                 }
             },
             captures: captures)
@@ -93,6 +147,13 @@ struct SwitchModel: Sendable {
                 }
             }
         }
+        for tunnel in tunnels {
+            for station in tunnel.spec.staticMACs {
+                result.insert(
+                    StaticEntry(
+                        network: station.network, address: station.mac, port: tunnel.spec.name))
+            }
+        }
         return result
     }
 }
@@ -101,6 +162,7 @@ struct SwitchModel: Sendable {
 struct StaticEntry: Hashable, Sendable {
     var network: String
     var address: MACAddress
+    /// A port's, or a tunnel's.
     var port: String
 }
 

@@ -30,7 +30,7 @@ struct Transaction {
     private(set) var state: InstanceState
     /// What was on record before this apply began: of an earlier run, after a crash.
     private var recordedBefore: [InstanceState.DeviceRecord] { stateBefore.devices }
-    /// All networks and ports as they are to be; MTUs come from here.
+    /// All networks and ports of this switch as they are to be; MTUs come from here.
     private let target: Topology
     private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
     /// Detached ports whose devices go at the end.
@@ -85,9 +85,51 @@ struct Transaction {
         case .repairPort(let spec): try repair(spec)
         case .detachPort(let spec): detach(spec.name)
         case .updatePort(let from, let to): try update(from, to: to)
-        case .updateTunnelSettings, .addTunnel, .changeTunnel, .removeTunnel:
-            throw SystemError("carry tunnels", .notSupported)
+        case .updateTunnelSettings(_, let to): model.tunnelSettings = to
+        case .addTunnel(let spec): try addTunnel(spec)
+        case .changeTunnel(_, let to): try changeTunnel(to)
+        case .removeTunnel(let name): removeTunnel(name)
         }
+    }
+
+    // MARK: Tunnels
+
+    private mutating func addTunnel(_ spec: TunnelSpec) throws {
+        try openUnderlay(spec.underlay)
+        model.tunnels.append(
+            LiveTunnel(
+                spec: spec, number: number(for: spec.name), path: try controller.path(of: spec)))
+    }
+
+    private mutating func changeTunnel(_ spec: TunnelSpec) throws {
+        guard let place = model.tunnels.firstIndex(where: { $0.spec.name == spec.name }) else {
+            return
+        }
+        let old = model.tunnels[place]
+        try openUnderlay(spec.underlay)
+        model.tunnels[place].spec = spec
+        if old.spec.local != spec.local || old.spec.remote != spec.remote {
+            model.tunnels[place].path = try controller.path(of: spec)
+            model.tunnels[place].probe = nil
+        }
+        flushes.append(FDB.FlushPattern(port: old.number))
+        let networks = Set(spec.networks)
+        model.staticEntries.removeAll { $0.port == spec.name && !networks.contains($0.network) }
+    }
+
+    private mutating func removeTunnel(_ name: String) {
+        guard let place = model.tunnels.firstIndex(where: { $0.spec.name == name }) else { return }
+        let tunnel = model.tunnels.remove(at: place)
+        flushes.append(FDB.FlushPattern(port: tunnel.number, includesStatic: true))
+        model.staticEntries.removeAll { $0.port == name }
+    }
+
+    /// The sockets that a tunnel needs; closed again with the model that holds them.
+    private mutating func openUnderlay(_ spec: UnderlaySpec) throws {
+        guard !model.underlays.contains(where: { $0.spec == spec }) else { return }
+        // Of that name with another address: a number is one underlay's at a time.
+        model.underlays.removeAll { $0.spec.name == spec.name }
+        model.underlays.append(try LiveUnderlay.open(spec, number: number(for: spec.name)))
     }
 
     private mutating func createNamespace(_ name: String) throws {
@@ -256,7 +298,7 @@ struct Transaction {
 
     /// The number that the name had before, or the lowest that nobody has.
     private mutating func number(for name: String) -> UInt16 {
-        var taken = Set(model.ports.map(\.number))
+        var taken = Set(model.countedNames.map(\.number))
         taken.formUnion(retiring.filter { $0.spec.name != name }.map(\.number))
         if let known = state.portNumbers[name], !taken.contains(known) { return known }
         taken.formUnion(state.portNumbers.values)
@@ -265,7 +307,9 @@ struct Transaction {
         let limit = UInt16(Topology.portLimit)
         let number =
             (0..<limit).first { !taken.contains($0) }
-            ?? (0..<limit).first { number in !model.ports.contains { $0.number == number } } ?? 0
+            ?? (0..<limit).first { number in
+                !model.countedNames.contains { $0.number == number }
+            } ?? 0
         state.portNumbers[name] = number
         controller.beginCounting(port: number)
         return number
@@ -320,6 +364,8 @@ struct Transaction {
 
     /// Publishes, verifies and commits what was changed.
     mutating func finish() throws(Failure) {
+        let used = Set(model.tunnels.map(\.spec.underlay))
+        model.underlays.removeAll { !used.contains($0.spec) }
         publish()
         do {
             try verify()
@@ -376,7 +422,7 @@ struct Transaction {
                 controller.removeNamespace(name, expecting: live.namespace.identity, &state)
             }
         }
-        let names = Set(model.ports.map(\.spec.name))
+        let names = Set(model.countedNames.map(\.name))
         // Gone with this apply, or there before Heddle came. What is left over from an earlier run
         // stays on record until it is removed.
         let gone = retiring.filter { port in !staying.contains { $0.number == port.number } }
@@ -386,12 +432,13 @@ struct Transaction {
             }
         }
         state.portNumbers = state.portNumbers.filter { names.contains($0.key) }
-        for port in model.ports { state.portNumbers[port.spec.name] = port.number }
+        for (name, number) in model.countedNames { state.portNumbers[name] = number }
         controller.model.withLock { $0 = model }
         retiring = []
         undos = []
         controller.save(state)
         controller.fabric.reclaim()
         controller.watcher.watch(model)
+        controller.followTunnels(model)
     }
 }

@@ -26,15 +26,18 @@ struct CaptureService {
 
     func run(_ request: CaptureRequest, until isStopping: () -> Bool) throws {
         let model = controller.model.withLock { $0 }
-        var ports: [LivePort] = []
+        let known = model.ports.map(point) + model.tunnels.map(point)
+        var points: [CapturePoint] = []
         for name in request.ports {
-            guard let port = model.port(named: name) else {
-                let names = model.ports.map(\.spec.name).prefix(12).joined(separator: ", ")
+            guard let point = known.first(where: { $0.name == name }) else {
+                let names = known.map(\.name).prefix(12).joined(separator: ", ")
                 return try refuse("there is no port '\(name)'; there are: \(names)")
             }
-            if !ports.contains(where: { $0.number == port.number }) { ports.append(port) }
+            if !points.contains(where: { $0.portIndex == point.portIndex }) {
+                points.append(point)
+            }
         }
-        if request.ports.isEmpty { ports = model.ports }
+        if request.ports.isEmpty { points = known }
         let filter: CaptureFilter
         do {
             filter = try CaptureFilter(request.filter)
@@ -46,14 +49,14 @@ struct CaptureService {
             request.snaplen > 0
             ? min(request.snaplen, SlotSize.maximumFrame) : SlotSize.maximumFrame
         let tap = CaptureTap(
-            ports: Set(ports.map(\.number)), snapLength: snapLength,
+            ports: Set(points.map(\.portIndex)), snapLength: snapLength,
             capturesIngress: request.direction != .egress,
             capturesEgress: request.direction != .ingress, workers: controller.options.workers,
             portCapacity: controller.fabric.portCapacity)
         try controller.add(tap)
         defer { controller.remove(tap) }
         try connection.send(try DataReply(ok: true).json())
-        try stream(request, filter: filter, ports: ports, tap: tap, until: isStopping)
+        try stream(request, filter: filter, points: points, tap: tap, until: isStopping)
     }
 
     private func refuse(_ sentence: String) throws {
@@ -61,8 +64,8 @@ struct CaptureService {
     }
 
     private func stream(
-        _ request: CaptureRequest, filter: CaptureFilter, ports: [LivePort], tap: CaptureTap,
-        until isStopping: () -> Bool
+        _ request: CaptureRequest, filter: CaptureFilter, points: [CapturePoint],
+        tap: CaptureTap, until isStopping: () -> Bool
     ) throws {
         try connection.setNonBlocking(true)
         var session = CaptureSession(
@@ -70,7 +73,7 @@ struct CaptureService {
                 filter: filter, snapLength: UInt32(tap.snapLength),
                 maximumFrameCount: request.count > 0 ? UInt64(request.count) : nil),
             section: PcapngSection(application: "heddle \(HeddleVersion.current)"),
-            points: ports.map(point),
+            points: points,
             start: CaptureSession.Clock(
                 monotonicNanoseconds: WorkerThread.monotonicNanoseconds(),
                 wallNanoseconds: CaptureService.wallNanoseconds()))
@@ -128,6 +131,15 @@ struct CaptureService {
         return CapturePoint(
             portIndex: port.number, name: port.spec.name, description: description,
             macAddress: address)
+    }
+
+    /// A tunnel shows its inner frames.
+    private func point(_ tunnel: LiveTunnel) -> CapturePoint {
+        CapturePoint(
+            portIndex: tunnel.number, name: tunnel.spec.name,
+            description: "networks \(tunnel.spec.networks.joined(separator: ", ")), inside the "
+                + "tunnel to \(tunnel.spec.remote)",
+            macAddress: nil)
     }
 
     private func take(from tap: CaptureTap, sorts: Bool) -> [Taken] {

@@ -76,7 +76,8 @@ package struct Daemon {
         let controller = try Controller(
             options: Controller.Options(
                 store: store, namespaceDirectory: paths.namespaces,
-                workers: options.workerCount, isSandbox: options.sandbox), log: log)
+                workers: options.workerCount, isSandbox: options.sandbox,
+                host: try options.host ?? store.load().host ?? HostName.ofMachine()), log: log)
         do {
             try start(controller, file: file, log: log, signals: signals)
         } catch {

@@ -8,6 +8,8 @@ package struct RunOptions: Sendable, Equatable {
     package var socketPath: String?
     /// Directory of the daemon's state; nil is the default.
     package var stateDirectory: String?
+    /// Which of the topology's hosts this is; nil takes the one it was last, or the machine's name.
+    package var host: String?
     /// Worker threads, at least 1.
     package var workerCount: Int
     /// Whether to run in new user, mount and network namespaces.
@@ -17,11 +19,13 @@ package struct RunOptions: Sendable, Equatable {
     package var reports: Bool
 
     package init(
-        file: String? = nil, socketPath: String? = nil, stateDirectory: String? = nil,
+        file: String? = nil, host: String? = nil, socketPath: String? = nil,
+        stateDirectory: String? = nil,
         workerCount: Int = 1, sandbox: Bool = false, logLevel: Logger.Level = .info,
         reports: Bool = false
     ) {
         self.file = file
+        self.host = host
         self.socketPath = socketPath
         self.stateDirectory = stateDirectory
         self.workerCount = workerCount

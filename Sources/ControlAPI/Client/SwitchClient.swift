@@ -44,6 +44,14 @@ package struct SwitchClient: Sendable {
         try get(HTTPTarget("v1", "networks", name))
     }
 
+    package func tunnels() throws(ClientError) -> TunnelList {
+        try get(HTTPTarget("v1", "tunnels"))
+    }
+
+    package func tunnel(_ name: String) throws(ClientError) -> TunnelInfo {
+        try get(HTTPTarget("v1", "tunnels", name))
+    }
+
     package func fdb(
         network: String? = nil, port: String? = nil, mac: String? = nil
     ) throws(ClientError) -> FDBList {

@@ -4,13 +4,15 @@ package struct FDBEntryInfo: APIValue {
     package var vlan: Int
     package var mac: String
     package var port: String
+    package var vtep: String?
     package var kind: FDBEntryKind
     package var ageSeconds: Double?
 
     package init(
-        network: String, vlan: Int, mac: String, port: String, kind: FDBEntryKind,
-        ageSeconds: Double? = nil
+        network: String, vlan: Int, mac: String, port: String, vtep: String? = nil,
+        kind: FDBEntryKind, ageSeconds: Double? = nil
     ) {
+        self.vtep = vtep
         self.network = network
         self.vlan = vlan
         self.mac = mac
@@ -24,6 +26,7 @@ package struct FDBEntryInfo: APIValue {
         case vlan
         case mac
         case port
+        case vtep
         case kind
         case ageSeconds = "age_seconds"
     }
@@ -34,7 +37,10 @@ package struct FDBEntryInfo: APIValue {
             .init("network", .string, "Network that the address was seen in."),
             .init("vlan", .integer, "VLAN ID of the network."),
             .init("mac", .string, "MAC address, lower case, colons between octets."),
-            .init("port", .string, "Port that the address lives behind."),
+            .init("port", .string, "Port or tunnel that the address lives behind."),
+            .init(
+                "vtep", .string, optional: true,
+                "Underlay address of the host behind the tunnel; absent for a port."),
             .init(
                 "kind", .enumeration(["dynamic", "static", "sticky"]),
                 "dynamic: learned, ages; static: set by hand; sticky: ages, never moves."),
@@ -69,10 +75,15 @@ package struct FDBList: APIValue {
 package struct FDBChangeRequest: APIValue {
     package var network: String
     package var mac: String
-    package var port: String
+    package var port: String?
+    package var vtep: String?
     package var kind: FDBEntryKind
 
-    package init(network: String, mac: String, port: String, kind: FDBEntryKind) {
+    package init(
+        network: String, mac: String, port: String? = nil, vtep: String? = nil,
+        kind: FDBEntryKind
+    ) {
+        self.vtep = vtep
         self.network = network
         self.mac = mac
         self.port = port
@@ -83,6 +94,7 @@ package struct FDBChangeRequest: APIValue {
         case network
         case mac
         case port
+        case vtep
         case kind
     }
 
@@ -91,7 +103,11 @@ package struct FDBChangeRequest: APIValue {
         [
             .init("network", .string, "Name of the network."),
             .init("mac", .string, "Unicast MAC address."),
-            .init("port", .string, "Port that carries the network."),
+            .init(
+                "port", .string, optional: true, "Port or tunnel that carries the network."),
+            .init(
+                "vtep", .string, optional: true,
+                "Instead of a port, the host behind a tunnel: its name or underlay address."),
             .init("kind", .enumeration(["dynamic", "static", "sticky"]), "static or sticky."),
         ])
 }

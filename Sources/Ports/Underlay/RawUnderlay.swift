@@ -55,4 +55,11 @@ package final class RawUnderlay: Underlay, @unchecked Sendable {
     ) {
         sender.transmit(messages, pieces: pieces, sockets: descriptor)
     }
+
+    /// Sends one packet beside the worker's, a probe; whether it left. Any thread may.
+    package func sendProbe(
+        _ datagram: UnsafeRawBufferPointer, to destination: UnderlayAddress
+    ) -> Bool {
+        socket.send(datagram, to: destination, port: 0)
+    }
 }

@@ -92,6 +92,24 @@ final class UnderlaySocket: Sendable {
         guard status == 0 else { throw .kernel("SO_ATTACH_FILTER", object: object, errno) }
     }
 
+    /// Sends a datagram at once or not at all; whether it left. Any thread may.
+    func send(
+        _ datagram: UnsafeRawBufferPointer, to destination: UnderlayAddress, port: UInt16
+    ) -> Bool {
+        withUnsafeTemporaryAllocation(
+            byteCount: UnderlayAddress.socketAddressStride, alignment: 8
+        ) { bytes -> Bool in
+            guard let start = bytes.baseAddress else { return false }
+            destination.prepare(start, port: port)
+            destination.store(into: start)
+            return sendto(
+                descriptor, datagram.baseAddress, datagram.count,
+                Int32(MSG_DONTWAIT | MSG_NOSIGNAL),
+                UnsafePointer(start.assumingMemoryBound(to: sockaddr.self)),
+                destination.socketAddressByteCount) == datagram.count
+        }
+    }
+
     /// Sets an integer option; false when the kernel refuses it.
     func set(_ level: Int32, _ option: Int32, _ value: Int32) -> Bool {
         var value = value

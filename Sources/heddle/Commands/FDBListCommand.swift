@@ -10,7 +10,7 @@ struct FDBListCommand: ParsableCommand {
             """)
 
     @Option(help: "Only entries of this network.") var network: String?
-    @Option(help: "Only entries behind this port.") var port: String?
+    @Option(help: "Only entries behind this port or tunnel.") var port: String?
     @Option(help: "Only entries of this MAC address.") var mac: String?
     @OptionGroup var output: OutputOptions
     @OptionGroup var client: ClientOptions
@@ -23,12 +23,13 @@ struct FDBListCommand: ParsableCommand {
 
 func fdbTable(_ list: FDBList) -> Table {
     var table = Table(
-        .text("NETWORK"), .number("VLAN"), .text("MAC"), .text("PORT"), .text("KIND"),
-        .number("AGE"))
+        .text("NETWORK"), .number("VLAN"), .text("MAC"), .text("PORT"), .text("VTEP"),
+        .text("KIND"), .number("AGE"))
     for entry in list.entries {
         table.append(
             Table.Cell(entry.network), Table.Cell(entry.vlan), Table.Cell(entry.mac),
-            Table.Cell(entry.port), Table.Cell(entry.kind.rawValue),
+            Table.Cell(entry.port), Table.Cell(entry.vtep ?? "-"),
+            Table.Cell(entry.kind.rawValue),
             // Ages are shown in whole seconds; a bound keeps a foolish value printable.
             Table.Cell(entry.ageSeconds.map { "\(Int(min(max($0, 0), 1e9))) s" }))
     }

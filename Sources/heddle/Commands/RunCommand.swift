@@ -12,10 +12,17 @@ struct RunCommand: ParsableCommand {
 
               sudo heddle run lab.yaml
               heddle run --sandbox lab.yaml     no root needed, nothing left on the host
+              sudo heddle run --host alpha hosts.yaml     one host's part of a topology of several
             """)
 
     @Argument(help: "Topology file. Without one, the stored topology.", completion: .file())
     var file: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which host of the topology this is. Default: the machine's name.",
+            valueName: "name"))
+    var host: String?
 
     @Option(help: ArgumentHelp("Where to listen.", valueName: "path"))
     var socket: String?
@@ -43,7 +50,7 @@ struct RunCommand: ParsableCommand {
 
     var options: RunOptions {
         RunOptions(
-            file: file, socketPath: socket, stateDirectory: state, workerCount: workers,
+            file: file, host: host, socketPath: socket, stateDirectory: state, workerCount: workers,
             sandbox: sandbox, logLevel: logLevel.level, reports: report)
     }
 
