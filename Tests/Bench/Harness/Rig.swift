@@ -46,6 +46,13 @@ final class Rig {
     /// The switch's processes; none for what lives in the kernel.
     var processes: [pid_t] { site.processes.map(\.processID) }
 
+    /// The namespaces that the system made besides its own, such as another host.
+    var others: [Namespace] { site.others }
+    /// What the system keeps besides its processes.
+    var resources: [AnyObject] { site.resources }
+    /// Where the system's files are, such as its sockets.
+    var directory: String { site.directory }
+
     func stop() {
         site.stop()
         for namespace in namespaces { namespace.remove() }

@@ -37,7 +37,9 @@ final class Site {
     let core: Int
     private(set) var processes: [Program] = []
     /// Further namespaces of the system's, which end with it.
-    private var others: [Namespace] = []
+    private(set) var others: [Namespace] = []
+    /// What else has to live as long as the system.
+    var resources: [AnyObject] = []
 
     init(namespace: Namespace, ports: [SwitchPort], directory: String, core: Int) {
         self.namespace = namespace
@@ -72,6 +74,7 @@ final class Site {
     func stop() {
         for process in processes.reversed() { process.stop() }
         processes = []
+        resources = []
         for other in others { other.remove() }
         others = []
     }

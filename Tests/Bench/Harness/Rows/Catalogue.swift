@@ -80,6 +80,7 @@ enum Catalogue {
             OverlayRow(
                 id: "overlay-64-ovs-host", underlay: .sameHost, peer: .openVSwitch,
                 load: .smallFrames, goal: .ratio(floor: 2, aim: 3)),
+            ScaleRow(),
             SameTCPRow(),
             SameSmallFramesRow(),
         ]
