@@ -48,8 +48,9 @@ struct APIValueTests {
         ),
         (
             FDBChangeRequest(
-                network: "blue", mac: "02:00:00:00:00:01", port: "web-1", kind: .static),
-            #"{"kind":"static","mac":"02:00:00:00:00:01","network":"blue","port":"web-1"}"#
+                network: "blue", mac: "02:00:00:00:00:01", port: "web-1", vtep: "beta",
+                kind: .static),
+            #"{"kind":"static","mac":"02:00:00:00:00:01","network":"blue","port":"web-1","vtep":"beta"}"#
         ),
         (
             FDBFlushRequest(network: "blue", port: "web-1", mac: "02:00:00:00:00:01"),

@@ -1,4 +1,6 @@
 import CLinux
+import Dataplane
+import Glibc
 import Testing
 
 /// A layout that differs from the kernel's would corrupt silently; the numbers are of the kernel's
@@ -62,6 +64,35 @@ struct ABITests {
         #expect(MemoryLayout<cmsghdr>.size == 16)
         #expect(clinux_cmsg_len(4) == 20)
         #expect(clinux_cmsg_space(4) == 24)
+    }
+
+    @Test("messages in bulk and IP socket addresses, which are written by offset")
+    func underlaySockets() {
+        #expect(MemoryLayout<mmsghdr>.size == 64)
+        #expect(MemoryLayout<mmsghdr>.offset(of: \.msg_len) == 56)
+        #expect(MemoryLayout<sockaddr_in>.size == 16)
+        #expect(MemoryLayout<sockaddr_in>.offset(of: \.sin_port) == 2)
+        #expect(MemoryLayout<sockaddr_in>.offset(of: \.sin_addr) == 4)
+        #expect(MemoryLayout<sockaddr_in6>.size == 28)
+        #expect(MemoryLayout<sockaddr_in6>.offset(of: \.sin6_port) == 2)
+        #expect(MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr) == 8)
+        #expect(MemoryLayout<sockaddr_in6>.offset(of: \.sin6_scope_id) == 24)
+        #expect(clinux_cmsg_len(2) == 18)
+        #expect(clinux_cmsg_space(2) == 24)
+        #expect(UDP_NO_CHECK6_RX == 102)
+        #expect(UDP_SEGMENT == 103)
+        #expect(UDP_GRO == 104)
+    }
+
+    @Test("an outgoing piece is an iovec, for it is handed to the kernel as one")
+    func pieces() {
+        #expect(MemoryLayout<OutgoingPiece>.size == MemoryLayout<iovec>.size)
+        #expect(MemoryLayout<OutgoingPiece>.stride == MemoryLayout<iovec>.stride)
+        #expect(MemoryLayout<OutgoingPiece>.alignment == MemoryLayout<iovec>.alignment)
+        #expect(MemoryLayout<iovec>.offset(of: \.iov_base) == 0)
+        #expect(MemoryLayout<OutgoingPiece>.offset(of: \.bytes) == 0)
+        #expect(MemoryLayout<iovec>.offset(of: \.iov_len) == 8)
+        #expect(MemoryLayout<OutgoingPiece>.offset(of: \.byteCount) == 8)
     }
 
     @Test("signalfd_siginfo and pollfd")

@@ -24,7 +24,6 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
     private let receiver: DatagramReceiver
     let sender: DatagramSender
     private let asked: UDPOffloads
-    private let port: UInt16
 
     /// What may wait in the kernel, coming and going. A second's worth it is not, but as long as a
     /// worker that has lost its processor may be away: 3 ms at 20 Gbit/s.
@@ -60,7 +59,6 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
             (sourceDescriptors + place).initialize(to: source.descriptor)
         }
         asked = offloads
-        self.port = port
         receiver = DatagramReceiver(
             isIPv4: local.isIPv4, hasIPv4Header: false, bufferByteCount: bufferByteCount)
         sender = DatagramSender(
@@ -80,9 +78,8 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
             return "the kernel lacks UDP_SEGMENT, or it was turned off"
         }
         let error = String(cString: strerror(sender.refusal.load(ordering: .relaxed)))
-        return
-            "the kernel refused to segment UDP datagrams (\(error)): the route to a peer may use "
-            + "IPsec, or a device without checksum offload"
+        return "the kernel refused to segment UDP datagrams (\(error)): the route to a peer may "
+            + "use IPsec, or a device without checksum offload"
     }
 
     /// Datagrams that did not fit the path's MTU as the kernel knows it; it only grows. Any thread
@@ -98,13 +95,6 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
         pieces: UnsafeMutablePointer<OutgoingPiece>
     ) {
         sender.transmit(messages, pieces: pieces, sockets: sourceDescriptors)
-    }
-
-    /// Sends one datagram beside the worker's, a probe; whether it left. Any thread may.
-    package func sendProbe(
-        _ datagram: UnsafeRawBufferPointer, to destination: UnderlayAddress
-    ) -> Bool {
-        sources[0].send(datagram, to: destination, port: port)
     }
 
     // MARK: Opening

@@ -32,7 +32,8 @@ final class UnderlaySocket: Sendable {
         if isIPv4 {
             try require(Int32(IPPROTO_IP), IP_FREEBIND, 1)
         } else {
-            try require(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
+            // A raw one is of one family anyway, and refuses to be told.
+            if type == SOCK_DGRAM { try require(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
             try require(Int32(IPPROTO_IPV6), IPV6_FREEBIND, 1)
         }
     }

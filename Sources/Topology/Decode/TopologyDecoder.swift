@@ -5,20 +5,20 @@ import Wire
 /// Names are resolved and clashes found in one pass over the ports, with a dictionary for each
 /// thing that must be unique; nothing here is quadratic.
 struct TopologyDecoder {
-    private var diagnostics: Diagnostics
-    private var locations: [String: SourceLocation]
-    private var networks: [NetworkSpec] = []
-    private var networkIndex: [String: Int] = [:]
-    private var networkByVLAN: [VLANID: String] = [:]
+    var diagnostics: Diagnostics
+    var locations: [String: SourceLocation]
+    var networks: [NetworkSpec] = []
+    var networkIndex: [String: Int] = [:]
+    var networkByVLAN: [VLANID: String] = [:]
     private var networkByVNI: [UInt32: String] = [:]
-    private var hosts: [HostSpec] = []
+    var hosts: [HostSpec] = []
     /// Hosts that the file names, right or wrong, with the networks that `vlans` gives other VLAN
     /// IDs there.
-    private var hostVLANs: [String: [VLANID: String]] = [:]
+    var hostVLANs: [String: [VLANID: String]] = [:]
     /// A host on which `vlans` gives the VLAN ID to a network.
-    private var hostByVLAN: [VLANID: String] = [:]
-    private var hostByUnderlay: [IPAddress: String] = [:]
-    private var areHostsKnown = true
+    var hostByVLAN: [VLANID: String] = [:]
+    var hostByUnderlay: [IPAddress: String] = [:]
+    var areHostsKnown = true
     private var portCounts: [String?: Int] = [:]
 
     /// Where a thing must be unique: on a host, or on all of them (nil).
@@ -101,101 +101,6 @@ struct TopologyDecoder {
         }
     }
 
-    // MARK: Hosts
-
-    private mutating func encapsulation(_ section: Section) -> OverlaySpec {
-        let kind = section.text("kind").flatMap(OverlayKind.init(rawValue:)) ?? .vxlan
-        let port = section.integer("port").flatMap(UInt16.init(exactly:))
-        if port != nil, kind.defaultPort == nil {
-            diagnostics.report(
-                locations["\(section.path).port"],
-                "\(section.subject)\(kind.rawValue) has no ports: leave 'port' out")
-        }
-        return OverlaySpec(kind: kind, port: port)
-    }
-
-    private mutating func declareHost(_ name: String, _ section: Section) {
-        let (path, subject) = (section.path, section.subject)
-        var vlans: [String: VLANID] = [:]
-        for pair in section.pairs("vlans") {
-            guard case .vlan(let vlan) = pair.value,
-                let network = resolve(
-                    .name(pair.name), on: nil, at: pair.keyLocation, subject: subject + "vlans: ")
-            else { continue }
-            vlans[network] = vlan
-        }
-        for pair in section.pairs("vlans") {
-            guard case .vlan(let vlan) = pair.value, vlans[pair.name] != nil else { continue }
-            let own = networkByVLAN[vlan].flatMap { vlans[$0] == nil ? $0 : nil }
-            if let other = hostVLANs[name]?.updateValue(pair.name, forKey: vlan) ?? own {
-                diagnostics.report(
-                    pair.location,
-                    "\(subject)vlans: VLAN \(vlan) is network '\(other)' already"
-                        + place(of: own == nil ? "\(path).vlans.\(other)" : "networks.\(other)"))
-            }
-            hostByVLAN[vlan] = name
-        }
-        var names: [String] = []
-        for element in section.list("networks") ?? [] {
-            guard case .network(let reference) = element.value,
-                let network = resolve(
-                    reference, on: name, at: element.location, subject: subject)
-            else { continue }
-            guard !names.contains(network) else {
-                diagnostics.report(
-                    element.location,
-                    "\(subject)network '\(network)' is in 'networks' twice, once by its VLAN")
-                continue
-            }
-            names.append(network)
-            if let index = networkIndex[network], networks[index].vni == nil,
-                !isGiven("networks.\(network).vni")
-            {
-                diagnostics.report(
-                    element.location,
-                    "\(subject)network '\(network)' has no VNI, so it does not leave a host: "
-                        + "give it one with 'vni:'\(place(of: "networks.\(network)"))")
-            }
-        }
-        var overlay: OverlaySpec?
-        if let section = section.section("overlay") { overlay = encapsulation(section) }
-        guard let underlay = section.host("underlay") else { return }
-        if let other = hostByUnderlay.updateValue(name, forKey: underlay) {
-            diagnostics.report(
-                locations["\(path).underlay"],
-                "\(subject)\(underlay) is the underlay of host '\(other)' already"
-                    + "\(place(of: "hosts.\(other)")): give each host an address of its own")
-        }
-        hosts.append(
-            HostSpec(
-                name: name, underlay: underlay, vlans: vlans, overlay: overlay, networks: names))
-    }
-
-    /// The port's host; nil where the topology has none, and after a problem.
-    private mutating func host(of section: Section) -> String? {
-        guard areHostsKnown else { return nil }
-        let (location, subject) = (locations["\(section.path).host"], section.subject)
-        guard let name = section.text("host") else {
-            if !hostVLANs.isEmpty, !section.given.contains("host") {
-                diagnostics.report(
-                    section.location,
-                    "\(subject)'host' is missing: the topology has hosts, and a port is on one "
-                        + "of them")
-            }
-            return nil
-        }
-        guard hostVLANs[name] == nil else { return name }
-        let names = hostVLANs.keys.sorted()
-        var hint = diagnostics.suggestion(for: name, among: names)
-        if names.isEmpty {
-            hint = ": declare it in 'hosts:', or leave 'host' out"
-        } else if hint.isEmpty, names.count <= 8 {
-            hint = "; declared are \(keyList(names, joinedBy: "and"))"
-        }
-        diagnostics.report(location, "\(subject)host '\(name)' is not declared\(hint)")
-        return nil
-    }
-
     // MARK: Networks
 
     private mutating func declareNetwork(_ name: String, _ section: Section) {
@@ -232,13 +137,13 @@ struct TopologyDecoder {
     }
 
     /// ` (line 4)`, where the path's place is known.
-    private func place(of path: String) -> String {
+    func place(of path: String) -> String {
         locations[path].map { " (line \($0.line))" } ?? ""
     }
 
     /// The network's name; for a VLAN ID that no network has, a network made for it. Which network
     /// has a VLAN ID may depend on the host.
-    private mutating func resolve(
+    mutating func resolve(
         _ reference: NetworkReference, on host: String?, at location: SourceLocation?,
         subject: String
     ) -> String? {
@@ -357,7 +262,7 @@ struct TopologyDecoder {
     }
 
     /// Whether the file gives a value there, right or refused already.
-    private func isGiven(_ path: String) -> Bool { locations[path] != nil }
+    func isGiven(_ path: String) -> Bool { locations[path] != nil }
 
     private func attachment(_ section: Section) -> Attachment? {
         if let tap = section.section("tap") {

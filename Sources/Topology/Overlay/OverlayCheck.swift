@@ -67,7 +67,10 @@ struct OverlayCheck {
                     + "\(line(user.path)), and cannot carry \(overlay.kind.rawValue) as well: "
                     + "give one of them another 'port'")
         }
-        check(topology.overlay, "overlay", "")
+        let isUsed = topology.networks.contains { $0.vni != nil && $0.overlay == nil }
+        if isUsed || topology.locations["overlay"] != nil {
+            check(topology.overlay, "overlay", "")
+        }
         for network in topology.networks {
             guard let overlay = network.overlay else { continue }
             check(overlay, "networks.\(network.name).overlay", "network '\(network.name)': ")
@@ -131,7 +134,8 @@ struct OverlayCheck {
         } else {
             let asked = hosts.compactMap { topology.hosts[$0].overlay?.kind }
             kinds.formUnion(asked)
-            if hosts.count - asked.count != 1 || asked.isEmpty {
+            // Between two hosts that ask for nothing the topology's holds.
+            if asked.isEmpty || hosts.count - asked.count > 1 {
                 kinds.insert(topology.overlay.kind)
             }
         }
