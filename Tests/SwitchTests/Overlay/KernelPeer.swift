@@ -1,4 +1,3 @@
-import Foundation
 import TestSupport
 
 /// A host whose switch is Linux's own: a bridge with a vxlan device for each VNI, and tenants on veth
@@ -37,7 +36,6 @@ struct KernelPeer {
             ip -n \(namespace) link set tenant mtu \(mtu) up
             ip -n \(namespace) address add \(address) dev tenant
             """)
-        return try lab.sh("cat /sys/class/net/tenant/address", in: namespace)
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+        return try Underlay.mac(of: "tenant", in: namespace, lab)
     }
 }

@@ -53,9 +53,9 @@ extension SystemTests {
                     in: "web-1")
                 #expect(largest.status == 0, "\(mtu) bytes fit: \(largest.text)")
 
-                let mac = try lab.sh("cat /sys/class/net/tenant/address", in: "web-2")
+                let mac = try Underlay.mac(of: "tenant", in: "web-2", lab)
                 let entry = try #require(
-                    try underlay.fdb(of: "alpha").first { mac.hasPrefix($0.mac) })
+                    try underlay.fdb(of: "alpha").first { $0.mac == mac })
                 #expect(entry.port == "\(kind):beta" && entry.vtep == "192.0.2.2", "\(entry)")
                 #expect(try underlay.finish(process, on: "alpha") == [])
             }

@@ -88,6 +88,16 @@ struct Underlay {
 
     // MARK: Traffic
 
+    /// The MAC address of a namespace's device.
+    static func mac(of device: String, in namespace: String, _ lab: Lab) throws -> String {
+        // Not from /sys, which shows the devices of the namespace that it was mounted in.
+        let words = try lab.sh("ip -o link show \(device)", in: namespace).split(separator: " ")
+        guard let place = words.firstIndex(of: "link/ether"), place + 1 < words.count else {
+            throw Lab.Failure("no MAC address in '\(words)'")
+        }
+        return String(words[place + 1])
+    }
+
     /// Whether one of a few pings is answered: the first may have been lost to a neighbour or a route
     /// that a foreign switch had yet to learn.
     func pings(_ from: String, _ address: String) throws -> Bool {
