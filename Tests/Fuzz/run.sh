@@ -16,16 +16,22 @@ cd "$(dirname "$0")/../.."
 
 runs=${1:-1000000}
 [ $# -gt 0 ] && shift
-all='wire offload forwarding'
+all='wire offload coalescer forwarding'
 targets=${*:-$all}
 work=$PWD/.build/fuzz
 modules=$PWD/Sources/CPrefetch
+# The coalescer fills a burst.
+memory=Sources/Dataplane/Memory
+slots="$memory/Burst.swift $memory/Frame.swift $memory/FramePool.swift"
 
 sources() {
     case $1 in
     wire) echo Sources/Wire/*.swift Tests/Fuzz/WireFuzz.swift ;;
     offload)
-        echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift Tests/Fuzz/OffloadFuzz.swift
+        echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift $slots Tests/Fuzz/OffloadFuzz.swift
+        ;;
+    coalescer)
+        echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift $slots Tests/Fuzz/CoalescerFuzz.swift
         ;;
     forwarding)
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \

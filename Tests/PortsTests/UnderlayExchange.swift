@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -124,12 +125,33 @@ enum Family: CaseIterable, CustomTestStringConvertible {
 func inUnderlayNamespace(_ body: () throws -> Void) throws {
     try inFreshNamespace {
         try ip("link set lo up")
-        for host in 1...2 {
-            try ip("address add 192.0.2.\(host)/32 dev lo")
-            try ip("address add 2001:db8::\(host)/128 dev lo nodad")
+        for host in 1...2 as ClosedRange<UInt8> {
+            for family in Family.allCases { try addAddress(family.address(host)) }
         }
         try body()
     }
+}
+
+/// Gives lo an address and waits until it is in use. Of an IPv6 address the kernel makes the local
+/// route later, in a work queue, even without duplicate address detection; until then what is sent
+/// to it goes out and is not let in.
+func addAddress(_ address: UnderlayAddress) throws {
+    guard !address.isIPv4 else { return try ip("address add \(address.text)/32 dev lo") }
+    try ip("address add \(address.text)/128 dev lo nodad")
+    let octets = [address.high, address.low].map { word in
+        let digits = String(word, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+    let isLocal = try soon {
+        // Destination, its length, source, its length, next hop, metric, uses, references, flags.
+        try String(contentsOfFile: "/proc/thread-self/net/ipv6_route", encoding: .utf8)
+            .split(separator: "\n").contains { line in
+                let columns = line.split(separator: " ")
+                return columns[0] == octets.joined() && columns[1] == "80"
+                    && UInt32(columns[8], radix: 16).map { $0 & 0x8000_0000 != 0 } == true
+            }
+    }
+    try #require(isLocal, "\(address.text) is no local address")
 }
 
 /// Runs ip(8) in the thread's namespace; it must succeed.

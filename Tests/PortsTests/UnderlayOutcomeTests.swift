@@ -145,7 +145,7 @@ struct UnderlayFallbackTests {
                         if more.isEmpty { break }
                         received += more
                     }
-                    #expect(received.map(\.bytes) == expected, "seed \(seed)")
+                    try #require(received.map(\.bytes) == expected, "seed \(seed)")
                 }
             }
             verify(here)

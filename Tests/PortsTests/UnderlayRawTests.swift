@@ -98,6 +98,20 @@ struct UnderlayRawTests {
         }
     }
 
+    @Test("can be opened before the address is there", arguments: Family.allCases)
+    func addressComesLater(family: Family) throws {
+        try withPair(family) { _, there in
+            let early = try RawUnderlay(kind: "gre", local: family.address(9))
+            try addAddress(family.address(9))
+            let message = TestMessage(bytes: Self.header, to: family.address(2))
+            #expect(TestMessage.send([message], by: early) == ["none"])
+            #expect(TestDatagrams.receive(8, from: there).map(\.source) == [family.address(9)])
+            let back = TestMessage(bytes: Self.header, to: family.address(9))
+            #expect(TestMessage.send([back], by: there) == ["none"])
+            #expect(TestDatagrams.receive(8, from: early).map(\.source) == [family.address(2)])
+        }
+    }
+
     @Test("says what it lacks without CAP_NET_RAW")
     func forbidden() {
         #expect(

@@ -204,10 +204,8 @@ struct UnderlayUDPTests {
             let message = TestMessage(bytes: pattern(100), to: family.address(2))
             if family == .ipv4 {
                 #expect(TestMessage.send([message], by: early) == ["tunnel-down"])
-                try ip("address add 192.0.2.9/32 dev lo")
-            } else {
-                try ip("address add 2001:db8::9/128 dev lo nodad")
             }
+            try addAddress(family.address(9))
             #expect(TestMessage.send([message], by: early) == ["none"])
             #expect(
                 TestDatagrams.receive(100, from: there).map(\.source) == [family.address(9)])

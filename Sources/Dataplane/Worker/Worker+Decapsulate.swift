@@ -87,10 +87,10 @@ extension Worker {
                     discard(datagram, .runt, port: tunnel.number)
                     continue
                 }
-                if !coalescer.add(frame, domain: domain, to: &burst) {
+                if !coalescer.add(frame, domain: domain, ingress: tunnel.number, to: &burst) {
                     forwardTunnel(place)
                     // Room was made, unless all slots are with other workers.
-                    if !coalescer.add(frame, domain: domain, to: &burst) {
+                    if !coalescer.add(frame, domain: domain, ingress: tunnel.number, to: &burst) {
                         discard(datagram, .egressHandoffFull, port: tunnel.number)
                     }
                 }
@@ -101,7 +101,7 @@ extension Worker {
     /// Forwards what has been gathered of a tunnel.
     private mutating func forwardTunnel(_ place: Int) {
         guard burst.count > 0 else { return }
-        coalescer.finish(&burst)
+        coalescer.finish()
         let tunnel = snapshot.tunnelTable.tunnels[place]
         counters.noteHeard(tunnel.number, at: time)
         if snapshot.ports[Int(tunnel.number)].flags.contains(.captured) {

@@ -6,6 +6,10 @@ import Glibc
 /// packet to the host's address, from whoever; the kernel's own GRE devices see copies as well.
 ///
 /// There are no ports, so there is one socket, and no UDP_SEGMENT, so a datagram is a message.
+///
+/// What the kernel's GRO has put together arrives as one packet, and a raw socket does not tell: an
+/// inner TCP super-frame whose checksum field holds the pseudo header's sum only. Every device with
+/// GRO does that to GRE over Ethernet with a key. Who takes the packet apart has to expect it.
 package final class RawUnderlay: Underlay, @unchecked Sendable {
     // @unchecked: `descriptor` is memory that is written in init only.
     private let socket: UnderlaySocket

@@ -8,6 +8,10 @@
 //
 // Checksums are on, outgoing: UDP_SEGMENT needs them, and a device computes them. Incoming, a zero
 // checksum is accepted over IPv6 as well (RFC 6935, which RFC 7348 and RFC 8926 rely on).
+//
+// A socket gives bytes, not what the kernel still owes them. From a kernel tunnel device on this
+// machine, over a veth, inner frames arrive with partial checksums, and TCP super-frames whole, in
+// one datagram without UDP_GRO's word on it. Who takes the datagram apart has to expect it.
 
 import CLinux
 import Dataplane
@@ -24,6 +28,7 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
     private let receiver: DatagramReceiver
     let sender: DatagramSender
     private let asked: UDPOffloads
+    private let port: UInt16
 
     /// What may wait in the kernel, coming and going. A second's worth it is not, but as long as a
     /// worker that has lost its processor may be away: 3 ms at 20 Gbit/s.
@@ -59,6 +64,7 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
             (sourceDescriptors + place).initialize(to: source.descriptor)
         }
         asked = offloads
+        self.port = port
         receiver = DatagramReceiver(
             isIPv4: local.isIPv4, hasIPv4Header: false, bufferByteCount: bufferByteCount)
         sender = DatagramSender(
@@ -95,6 +101,13 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
         pieces: UnsafeMutablePointer<OutgoingPiece>
     ) {
         sender.transmit(messages, pieces: pieces, sockets: sourceDescriptors)
+    }
+
+    /// Sends one datagram beside the worker's, a probe; whether it left. Any thread may.
+    package func sendProbe(
+        _ datagram: UnsafeRawBufferPointer, to destination: UnderlayAddress
+    ) -> Bool {
+        sources[0].send(datagram, to: destination, port: port)
     }
 
     // MARK: Opening
