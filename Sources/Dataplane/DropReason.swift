@@ -31,6 +31,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case unknownVNI
     case tagInTunnel
     case splitHorizon
+    case noFrameSlot
     // Charged at egress.
     case egressFull
     case egressDown
@@ -70,6 +71,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .unknownVNI: "unknown-vni"
         case .tagInTunnel: "tag-in-tunnel"
         case .splitHorizon: "split-horizon"
+        case .noFrameSlot: "no-frame-slot"
         case .tunnelDown: "tunnel-down"
         case .overlayMTU: "overlay-mtu"
         case .egressFull: "egress-full"
@@ -109,6 +111,8 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .unknownVNI: "the frame's VNI is no network's that the sending host takes part in"
         case .tagInTunnel: "the encapsulated frame carries a VLAN tag"
         case .splitHorizon: "the frame came by a tunnel and its destination is behind another one"
+        case .noFrameSlot:
+            "no frame slot was free: the workers that were handed frames did not keep up"
         case .tunnelDown: "the tunnel to the destination's host is down"
         case .overlayMTU: "the packet is too large for the tunnel, and must not be fragmented"
         case .egressFull: "the port's queue was full: its reader is too slow or has stopped"
@@ -166,7 +170,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
                 + "(ip link set DEV txqueuelen N) rides out bursts"
         case .egressDown: "bring the device up: 'ip link set DEV up' in its namespace"
         case .egressRejected: "see 'heddle port show PORT' and the kernel log"
-        case .egressHandoffFull: "run with more or with fewer workers ('--workers')"
+        case .egressHandoffFull, .noFrameSlot: "run with more or with fewer workers ('--workers')"
         case .cannotSegment: "turn segmentation offload off at the sender: 'ethtool -K DEV tso off'"
         }
     }

@@ -267,7 +267,9 @@ struct CoalescerTests {
             for (index, (domain, ingress)) in [(1, 1), (2, 1), (1, 2), (1, 1)].enumerated() {
                 let frame = segment(index == 3 ? 1 : 0)
                 let isTaken = frame.withUnsafeBytes {
-                    coalescer.add($0, domain: UInt16(domain), ingress: UInt16(ingress), to: &burst)
+                    coalescer.add(
+                        $0, domain: UInt16(domain), ingress: UInt16(ingress), mtu: 65_535,
+                        to: &burst)
                 }
                 #expect(isTaken)
             }
@@ -283,7 +285,9 @@ struct CoalescerTests {
     func fullBurst() {
         withCoalescer { coalescer, burst in
             func add(_ frame: [UInt8]) -> Bool {
-                frame.withUnsafeBytes { coalescer.add($0, domain: 0, ingress: 0, to: &burst) }
+                frame.withUnsafeBytes {
+                    coalescer.add($0, domain: 0, ingress: 0, mtu: 65_535, to: &burst)
+                }
             }
             for _ in 1..<Burst.capacity { #expect(add(FrameBuilder().arpRequest())) }
             #expect(add(segment(0)))
@@ -340,7 +344,9 @@ struct CoalescerTests {
             }
             for frame in frames {
                 func add() -> Bool {
-                    frame.withUnsafeBytes { coalescer.add($0, domain: 1, ingress: 2, to: &burst) }
+                    frame.withUnsafeBytes {
+                        coalescer.add($0, domain: 1, ingress: 2, mtu: 65_535, to: &burst)
+                    }
                 }
                 if add() { continue }
                 forward()

@@ -1,7 +1,8 @@
 // The input as a list of edits to a TCP stream's segments, two flows of them taking turns: whatever
 // is done to them, what comes out of the coalescer is, cut again, what went in.
 //
-// Of the input, each byte group is one segment: what kind, and which byte is changed how.
+// Of the input, each byte group is one segment: what kind, and which byte is changed how. Every frame
+// is also taken for the one that is too big and for the one whose MSS is too large.
 
 nonisolated(unsafe) private var pool = FramePool(capacity: Burst.capacity)
 nonisolated(unsafe) private var burst = Burst()
@@ -45,20 +46,72 @@ public func fuzzCoalescer(_ data: UnsafePointer<UInt8>, _ byteCount: Int) -> CIn
         }
     }
     verify(frames)
+    for frame in frames.prefix(16) {
+        verifyReply(frame)
+        verifyClamp(frame)
+    }
     return 0
+}
+
+/// A reply has right checksums and is itself never answered.
+private func verifyReply(_ frame: [UInt8]) {
+    guard let reply = answer(frame) else { return }
+    precondition(reply.count <= TooBigReply.maximumByteCount)
+    let isIPv6 = reply[12] == 0x86
+    let transport = isIPv6 ? 54 : 34
+    reply.withUnsafeBytes { bytes in
+        guard let base = bytes.baseAddress else { return }
+        let packet = bytes.bytes.extracting(droppingFirst: 14)
+        var sum = InternetChecksum()
+        if isIPv6 {
+            guard let ip = IPv6View(packet) else { preconditionFailure("no IPv6 reply") }
+            precondition(ip.payloadByteCount + 54 == reply.count)
+            sum = .pseudoHeader(
+                ipv6: base + 14, transportProtocol: .icmpv6, byteCount: reply.count - 54)
+        } else {
+            guard let ip = IPv4View(packet) else { preconditionFailure("no IPv4 reply") }
+            precondition(ip.totalByteCount + 14 == reply.count && ip.hasValidHeaderChecksum)
+        }
+        sum.add(base + transport, byteCount: reply.count - transport)
+        precondition(sum.value == 0)
+    }
+    precondition(answer(reply) == nil)
+}
+
+private func answer(_ frame: [UInt8]) -> [UInt8]? {
+    var buffer = [UInt8](repeating: 0, count: TooBigReply.maximumByteCount)
+    let outcome = frame.withUnsafeBytes { frame in
+        buffer.withUnsafeMutableBytes { TooBigReply.build(for: frame, mtu: 1450, into: $0) }
+    }
+    guard case .reply(let byteCount) = outcome else { return nil }
+    return Array(buffer[..<byteCount])
+}
+
+/// The clamp changes the option and the checksum and nothing else, and once is enough.
+private func verifyClamp(_ frame: [UInt8]) {
+    var clamped = frame
+    let isChanged = clamped.withUnsafeMutableBytes {
+        MSSClamp.apply(to: $0, offload: .none, maximumPacketByteCount: 600)
+    }
+    let changes = frame.indices.filter { frame[$0] != clamped[$0] }
+    precondition(isChanged ? changes.count <= 4 : changes.isEmpty)
+    let isAgain = clamped.withUnsafeMutableBytes {
+        MSSClamp.apply(to: $0, offload: .none, maximumPacketByteCount: 600)
+    }
+    precondition(!isAgain)
 }
 
 private func verify(_ frames: [[UInt8]]) {
     var out: [[UInt8]] = []
     for frame in frames {
         let isTaken = frame.withUnsafeBytes {
-            coalescer.add($0, domain: 0, ingress: 0, to: &burst)
+            coalescer.add($0, domain: 0, ingress: 0, mtu: 65_535, to: &burst)
         }
         guard !isTaken else { continue }
         precondition(burst.isFull)
         collect(&out)
         frame.withUnsafeBytes {
-            precondition(coalescer.add($0, domain: 0, ingress: 0, to: &burst))
+            precondition(coalescer.add($0, domain: 0, ingress: 0, mtu: 65_535, to: &burst))
         }
     }
     collect(&out)

@@ -23,6 +23,7 @@ modules=$PWD/Sources/CPrefetch
 # The coalescer fills a burst.
 memory=Sources/Dataplane/Memory
 slots="$memory/Burst.swift $memory/Frame.swift $memory/FramePool.swift"
+replies='Sources/Dataplane/Tunnel/TooBigReply.swift Sources/Dataplane/Tunnel/MSSClamp.swift'
 
 sources() {
     case $1 in
@@ -31,7 +32,8 @@ sources() {
         echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift $slots Tests/Fuzz/OffloadFuzz.swift
         ;;
     coalescer)
-        echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift $slots Tests/Fuzz/CoalescerFuzz.swift
+        echo Sources/Wire/*.swift Sources/Dataplane/Offload/*.swift $slots $replies \
+            Tests/Fuzz/CoalescerFuzz.swift
         ;;
     forwarding)
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \

@@ -13,7 +13,8 @@ import Wire
 //   the first; a longer one does not join;
 // - the sequence number is the one that follows;
 // - the IPv4 header's and the TCP checksum of each verify. The merged frame gets a new one at the
-//   end, so a damaged segment that was let in would become valid. It goes on alone, as it is;
+//   end, so a damaged segment that was let in would become valid. It goes on alone, as it is. A
+//   checksum that a kernel has left to be finished (`InnerOffload`) is as good as one that verifies;
 // - the whole stays an IP packet of at most 65,535 bytes with at most
 //   `Offload.maximumSegmentCount` segments.
 //
@@ -67,10 +68,12 @@ package struct Coalescer: ~Copyable {
     /// - Parameters:
     ///   - domain: the bridge domain that the frame arrived in; with
     ///   - ingress: the port that it arrived by, a part of what makes a flow.
+    ///   - mtu: the network's, for what arrives unfinished.
     /// - Precondition: the frame has at most ``SlotSize/maximumFrame`` bytes.
     @inline(__always)
     package mutating func add(
-        _ frame: UnsafeRawBufferPointer, domain: UInt16, ingress: UInt16, to burst: inout Burst
+        _ frame: UnsafeRawBufferPointer, domain: UInt16, ingress: UInt16, mtu: Int,
+        to burst: inout Burst
     ) -> Bool {
         precondition(frame.count <= SlotSize.maximumFrame)
         switch CoalescerSegment.read(frame) {
@@ -84,14 +87,15 @@ package struct Coalescer: ~Copyable {
                 close(index)
             }
             if segment.isMergeable, segment.verifyNetworkHeader() {
-                return open(segment, domain: domain, ingress: ingress, in: &burst)
+                return open(segment, domain: domain, ingress: ingress, mtu: mtu, in: &burst)
             }
         }
         guard !burst.isFull else { return false }
         if let base = frame.baseAddress {
             burst.nextBytes.copyMemory(from: base, byteCount: frame.count)
         }
-        append(byteCount: frame.count, domain: domain, ingress: ingress, to: &burst)
+        burst.append(
+            byteCount: frame.count, offload: InnerOffload.of(frame, mtu: mtu), domain: domain)
         return true
     }
 
@@ -99,12 +103,6 @@ package struct Coalescer: ~Copyable {
     /// burst is cleared.
     package mutating func finish() {
         while runCount > 0 { close(runCount &- 1) }
-    }
-
-    /// The one place where a frame enters the burst.
-    @inline(__always)
-    private func append(byteCount: Int, domain: UInt16, ingress: UInt16, to burst: inout Burst) {
-        burst.append(byteCount: byteCount, offload: .none)
     }
 
     @inline(__always)
@@ -143,7 +141,7 @@ package struct Coalescer: ~Copyable {
         sum.addCopying(
             from: segment.base + segment.headerByteCount, to: run.pointee.bytes + byteCount,
             byteCount: payloadByteCount)
-        guard segment.verifies(sum) else { return false }
+        guard segment.verifies(sum) || segment.isPartial else { return false }
         run.pointee.frame.pointee.byteCount = UInt32(
             truncatingIfNeeded: byteCount &+ payloadByteCount)
         run.pointee.segmentCount &+= 1
@@ -156,7 +154,8 @@ package struct Coalescer: ~Copyable {
     /// Puts a mergeable segment into the burst, and opens a run with it if others may follow.
     @inline(__always)
     private mutating func open(
-        _ segment: CoalescerSegment, domain: UInt16, ingress: UInt16, in burst: inout Burst
+        _ segment: CoalescerSegment, domain: UInt16, ingress: UInt16, mtu: Int,
+        in burst: inout Burst
     ) -> Bool {
         guard !burst.isFull else { return false }
         let target = burst.nextBytes
@@ -166,8 +165,16 @@ package struct Coalescer: ~Copyable {
         sum.addCopying(
             from: segment.base + headerByteCount, to: target + headerByteCount,
             byteCount: segment.payloadByteCount)
-        append(byteCount: segment.byteCount, domain: domain, ingress: ingress, to: &burst)
-        guard segment.verifies(sum), !segment.isPush else { return true }
+        let isComplete = segment.verifies(sum)
+        let offload =
+            isComplete
+            ? .none
+            : InnerOffload.of(
+                UnsafeRawBufferPointer(start: segment.base, count: segment.byteCount), mtu: mtu)
+        burst.append(byteCount: segment.byteCount, offload: offload, domain: domain)
+        guard isComplete || offload.needsChecksum, !offload.isGSO, !segment.isPush else {
+            return true
+        }
         if runCount == Self.runLimit {
             close(nextVictim)
             nextVictim = (nextVictim &+ 1) % Self.runLimit

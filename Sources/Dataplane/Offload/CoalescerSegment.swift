@@ -157,6 +157,19 @@ struct CoalescerSegment {
         sum.value == 0 && base.loadBigEndian(transportOffset &+ 16, as: UInt16.self) != 0xFFFF
     }
 
+    /// Whether the TCP checksum holds the pseudo header's sum and is left to be finished.
+    var isPartial: Bool {
+        let pseudo =
+            isIPv6
+            ? InternetChecksum.pseudoHeader(
+                ipv6: base + Self.networkOffset, transportProtocol: .tcp,
+                byteCount: byteCount &- transportOffset)
+            : InternetChecksum.pseudoHeader(
+                ipv4: base + Self.networkOffset, transportProtocol: .tcp,
+                byteCount: byteCount &- transportOffset)
+        return base.loadBigEndian(transportOffset &+ 16, as: UInt16.self) == pseudo.folded
+    }
+
     @inline(__always)
     private func isEqual<T: FixedWidthInteger & BitwiseCopyable>(
         _ other: UnsafeRawPointer, _ offset: Int, _ type: T.Type

@@ -50,8 +50,10 @@ extension Worker {
     private mutating func decapsulate(
         _ message: IncomingMessage, _ tunnel: TunnelTable.Tunnel, place: Int
     ) {
-        guard !message.isTruncated else {
-            discard(message, .truncatedRead, port: tunnel.number)
+        guard !message.isTruncated, message.byteCount > 0 else {
+            discard(
+                message, message.isTruncated ? .truncatedRead : .malformedTunnel,
+                port: tunnel.number)
             return
         }
         var offset = 0
@@ -68,6 +70,10 @@ extension Worker {
                 discard(datagram, reason, port: tunnel.number)
             case .frame(let found, let headerByteCount):
                 let frame = UnsafeRawBufferPointer(rebasing: datagram[headerByteCount...])
+                guard frame.count <= SlotSize.maximumFrame else {
+                    discard(datagram, .truncatedRead, port: tunnel.number)
+                    continue
+                }
                 guard found != 0 else {
                     takeProbe(frame, tunnel: tunnel.number)
                     continue
@@ -87,15 +93,23 @@ extension Worker {
                     discard(datagram, .runt, port: tunnel.number)
                     continue
                 }
-                if !coalescer.add(frame, domain: domain, ingress: tunnel.number, to: &burst) {
-                    forwardTunnel(place)
-                    // Room was made, unless all slots are with other workers.
-                    if !coalescer.add(frame, domain: domain, ingress: tunnel.number, to: &burst) {
-                        discard(datagram, .egressHandoffFull, port: tunnel.number)
-                    }
+                if add(frame, domain: domain, tunnel: tunnel.number) { continue }
+                forwardTunnel(place)
+                // Room was made, unless all slots are with other workers.
+                if !add(frame, domain: domain, tunnel: tunnel.number) {
+                    discard(datagram, .noFrameSlot, port: tunnel.number)
                 }
             }
         }
+    }
+
+    @inline(__always)
+    private mutating func add(
+        _ frame: UnsafeRawBufferPointer, domain: UInt16, tunnel: UInt16
+    ) -> Bool {
+        coalescer.add(
+            frame, domain: domain, ingress: tunnel, mtu: Int(snapshot.domains[Int(domain)].mtu),
+            to: &burst)
     }
 
     /// Forwards what has been gathered of a tunnel.
@@ -109,9 +123,7 @@ extension Worker {
         }
         if tunnel.clampsMSS {
             for frame in 0..<burst.count {
-                MSSClamp.apply(
-                    to: &burst.frames[frame],
-                    maximumPacketByteCount: tunnel.maximumPacketByteCount)
+                clampMSS(burst.frames + frame, to: tunnel)
             }
         }
         forward(ingress: tunnel.number)

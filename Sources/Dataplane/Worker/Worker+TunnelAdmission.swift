@@ -22,11 +22,17 @@ extension Worker {
                 ingress: ingress)
             return false
         }
-        if tunnel.clampsMSS {
-            MSSClamp.apply(
-                to: &burst.frames[place], maximumPacketByteCount: tunnel.maximumPacketByteCount)
-        }
+        if tunnel.clampsMSS { clampMSS(burst.frames + place, to: tunnel) }
         return true
+    }
+
+    /// Lowers the MSS that a SYN announces to what fits the tunnel.
+    func clampMSS(_ frame: UnsafeMutablePointer<Frame>, to tunnel: TunnelTable.Tunnel) {
+        _ = MSSClamp.apply(
+            to: UnsafeMutableRawBufferPointer(
+                start: frame.pointee.bytes, count: Int(frame.pointee.byteCount)),
+            offload: frame.pointee.offload,
+            maximumPacketByteCount: Int(tunnel.maximumPacketByteCount))
     }
 
     /// Tells the sender of frame `place` what fits, by the port that the frame came from.
@@ -38,15 +44,14 @@ extension Worker {
         else { return }
         // The answer stays in its place until it is transmitted: not in the middle of adding it.
         if referenceCount == Worker.referenceCapacity { transmitAll() }
-        let bytes = replies.bytes(replyCount)
+        let room = replies.room(replyCount)
         guard
-            let byteCount = TooBigReply.build(
-                for: burst.frames[place].buffer, maximumPacketByteCount: Int(maximum), into: bytes),
-            replyLimiter.take(at: time)
+            case .reply(let byteCount) = TooBigReply.build(
+                for: burst.frames[place].buffer, mtu: Int(maximum), into: room),
+            let bytes = room.baseAddress, replyLimiter.admit(at: time)
         else { return }
         let frame = replies.frames + replyCount
-        frame.initialize(
-            to: Frame(bytes: bytes, byteCount: byteCount, offload: .none))
+        frame.initialize(to: Frame(bytes: bytes, byteCount: byteCount, offload: .none))
         replyCount += 1
         chain(frame, to: ingress, vid: vid, domain: domain)
     }
@@ -71,8 +76,10 @@ struct ReplyFrames {
         memory.deallocate()
     }
 
-    /// Where answer `place` begins; headroom lies before it.
-    func bytes(_ place: Int) -> UnsafeMutableRawPointer {
-        memory + place * ReplyFrames.stride + SlotSize.headroom
+    /// Where answer `place` goes; headroom lies before it.
+    func room(_ place: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(
+            start: memory + place * ReplyFrames.stride + SlotSize.headroom,
+            count: ReplyFrames.stride - SlotSize.headroom)
     }
 }
