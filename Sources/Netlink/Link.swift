@@ -16,6 +16,8 @@ package struct Link: Equatable, Sendable {
     package var address: MACAddress?
     /// The kind of a virtual device, such as `veth`, `tun` or `bridge`; nil for a physical one.
     package var kind: String?
+    /// The UDP port at which a `vxlan` or `geneve` device receives while it is up.
+    package var tunnelPort: UInt16?
     package var group: UInt32 = 0
     /// The bridge or bond that the device is a port of.
     package var controller: Int32?
@@ -54,10 +56,24 @@ package struct Link: Equatable, Sendable {
                     .map(\.string)
             case IFLA_LINKINFO:
                 kind = attribute.nested.first { $0.type == IFLA_INFO_KIND }?.string
+                tunnelPort = Link.tunnelPort(of: kind, attribute.nested)
             default: break
             }
         }
         self.name = name
+    }
+
+    private static func tunnelPort(of kind: String?, _ information: Attributes) -> UInt16? {
+        let type: Int
+        switch kind {
+        case "vxlan": type = IFLA_VXLAN_PORT
+        case "geneve": type = IFLA_GENEVE_PORT
+        default: return nil
+        }
+        let data = information.first { $0.type == IFLA_INFO_DATA }
+        guard let port = data?.nested.first(where: { $0.type == type })?.payload, port.count == 2
+        else { return nil }
+        return UInt16(bigEndian: port.loadUnaligned(as: UInt16.self))
     }
 
     /// Whether the device carries this name, as its own or as an alternative one.

@@ -1,4 +1,5 @@
 import Dataplane
+import Netlink
 import Ports
 import Topology
 import Wire
@@ -39,6 +40,19 @@ struct LiveUnderlay: Sendable {
 
     /// Opens the sockets, in the network namespace of the calling thread.
     static func open(_ spec: UnderlaySpec, number: UInt16) throws(PortError) -> LiveUnderlay {
+        do {
+            return try openSockets(spec, number: number)
+        } catch .underlayPortTaken(let kind, let address, let port, _) {
+            let links = (try? NetlinkSocket().links()) ?? []
+            throw .underlayPortTaken(
+                kind: kind, address: address, port: port,
+                device: links.first { $0.tunnelPort == port && $0.flags.contains(.up) }?.name)
+        }
+    }
+
+    private static func openSockets(
+        _ spec: UnderlaySpec, number: UInt16
+    ) throws(PortError) -> LiveUnderlay {
         let local = UnderlayAddress(spec.local)
         let kind = spec.kind.rawValue
         let sockets: any UnderlaySockets
