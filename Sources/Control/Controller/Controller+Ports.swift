@@ -101,7 +101,7 @@ extension Controller {
         if case .tap(let tap) = spec.attachment {
             kind = "tap"
             mac =
-                "\(tap.mac ?? provisioning.derivedAddress(of: spec.name))"
+                "\(tap.mac ?? provisioning.derivedAddress(of: spec))"
             addresses = tap.addresses.map { "\($0)" }
         }
         let (state, reason) = state(of: port)

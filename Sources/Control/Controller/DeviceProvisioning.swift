@@ -35,11 +35,13 @@ struct DeviceProvisioning: Sendable {
     func mark(of port: String) -> String { "heddle-\(instance)-\(port)" }
 
     /// The MAC address of a TAP port that declares none: stable for an instance and a port, so that
-    /// neighbours' caches survive a restart; locally administered, individual.
-    func derivedAddress(of port: String) -> MACAddress {
+    /// neighbours' caches survive a restart; locally administered, individual. A port of a topology
+    /// with hosts has one name among all of them, and takes its address along when it moves.
+    func derivedAddress(of port: PortSpec) -> MACAddress {
+        let owner = port.host == nil ? instance : "hosts"
         // FNV-1a, 64 bits.
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in "\(instance)/\(port)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for byte in "\(owner)/\(port.name)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         hash ^= hash >> 29
         return MACAddress(rawValue: (hash & 0xFCFF_FFFF_FFFF) | 0x0200_0000_0000)
     }
@@ -48,7 +50,7 @@ struct DeviceProvisioning: Sendable {
         guard case .tap(let tap) = spec.attachment, let name = spec.deviceName else { return nil }
         return TAPInterface(
             name: name, mark: mark(of: spec.name),
-            macAddress: tap.mac ?? derivedAddress(of: spec.name), mtu: mtu,
+            macAddress: tap.mac ?? derivedAddress(of: spec), mtu: mtu,
             addresses: tap.addresses)
     }
 

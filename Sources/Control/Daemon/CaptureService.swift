@@ -126,7 +126,7 @@ struct CaptureService {
         var address: UInt64?
         if case .tap(let tap) = port.spec.attachment {
             address =
-                (tap.mac ?? controller.provisioning.derivedAddress(of: port.spec.name)).rawValue
+                (tap.mac ?? controller.provisioning.derivedAddress(of: port.spec)).rawValue
         }
         return CapturePoint(
             portIndex: port.number, name: port.spec.name, description: description,
