@@ -40,6 +40,13 @@ final class Lab {
         return environment
     }
 
+    /// A shell for what root would paste.
+    func rootShell() throws -> RootShell {
+        try RootShell(
+            directory.path, environment: environment.filter { $0.key != "HEDDLE_SOCKET" },
+            file: directory.path("root-output"))
+    }
+
     /// Starts a switch in place of the one that runs; ends when it has said that it is ready.
     func start(_ command: String) throws -> Outcome {
         stop()

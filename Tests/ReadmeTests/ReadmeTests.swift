@@ -120,7 +120,7 @@ struct ReadmeTests {
     @Test("has every command in its table, with all of its options and in an example")
     func commands() throws {
         let table = try #require(readme.tables.first { $0.header.first == "command" })
-        let typed = consoles.flatMap(\.commands).map(\.text.collapsingSpaces)
+        let typed = (consoles + rootConsoles).flatMap(\.commands).map(\.text.collapsingSpaces)
         var rows = table.rows
         for (words, type) in Self.commands {
             let place = rows.firstIndex {
@@ -189,9 +189,16 @@ struct ReadmeTests {
         readme.blocks.filter { $0.language == "console" }.map(Console.init)
     }
 
+    /// Those of a shell that the `sh` blocks were pasted into.
+    private var rootConsoles: [Console] {
+        readme.blocks.filter { $0.language == "console root" }.map(Console.init)
+    }
+
     /// Whether an ordinary sandbox is possible here, and the programs of the examples are there.
     private static let canRun: Bool = {
-        let needed = ["ping", "tshark", "curl", "ip"].filter { !ExternalTool.isAvailable($0) }
+        let needed = ["ping", "tshark", "curl", "ip", "nsenter"].filter {
+            !ExternalTool.isAvailable($0)
+        }
         guard needed.isEmpty else { return false }
         guard access("/dev/net/tun", R_OK | W_OK) == 0,
             let outcome = try? ExternalTool("unshare").run(
@@ -224,6 +231,29 @@ struct ReadmeTests {
                     }
                 }
             }
+        }
+    }
+
+    @Test(
+        "shows what to paste as root, which works and says what it says", .enabled(if: canRun),
+        .timeLimit(.minutes(2)))
+    func rootShell() throws {
+        try TemporaryDirectory.with { directory in
+            let shell = try Lab(in: directory).rootShell()
+            var count = 0
+            for block in readme.blocks {
+                if block.language == "sh" {
+                    let outcome = try shell.paste(block.text)
+                    #expect(outcome.status == 0, "README.md:\(block.line): \(outcome.output)")
+                } else if block.language == "console root" {
+                    let commands = Console(block).commands
+                    for (outcome, command) in zip(try shell.run(commands.map(\.text)), commands) {
+                        check(outcome, command)
+                        count += 1
+                    }
+                }
+            }
+            #expect(count > 0)
         }
     }
 
