@@ -88,9 +88,16 @@ package struct ExternalTool: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
-        process.standardInput = FileHandle(forReadingAtPath: input)
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle(forWritingAtPath: errors)
+        let handles = [
+            FileHandle(forReadingAtPath: input), FileHandle(forWritingAtPath: output),
+            FileHandle(forWritingAtPath: errors),
+        ]
+        // Not left to the end of the Process, which comes late or never: with a thousand descriptors
+        // open, Foundation reads beyond the end of a directory when it starts the next one.
+        defer { for handle in handles { try? handle?.close() } }
+        process.standardInput = handles[0]
+        process.standardOutput = handles[1]
+        process.standardError = handles[2]
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         do {

@@ -22,8 +22,11 @@ package final class LabProcess {
         process.executableURL = URL(fileURLWithPath: nsenter)
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: files + ".out")
-        process.standardError = FileHandle(forWritingAtPath: files + ".err")
+        let handles = [".out", ".err"].map { FileHandle(forWritingAtPath: files + $0) }
+        // The child has its own; see ExternalTool.
+        defer { for handle in handles { try? handle?.close() } }
+        process.standardOutput = handles[0]
+        process.standardError = handles[1]
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
         let process = process
