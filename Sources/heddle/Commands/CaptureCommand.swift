@@ -8,10 +8,12 @@ struct CaptureCommand: ParsableCommand {
         commandName: "capture",
         abstract: "Write frames as they pass ports to a pcapng file or pipe.",
         discussion: """
-            Without ports, all of them. Capturing never slows the switch: what a slow reader does \
-            not take is counted as dropped, in the file and at the end. Put the filter last.
+            Without ports, all of them. A tunnel is one too, and shows what travels inside. \
+            Capturing never slows the switch: what a slow reader does not take is counted as \
+            dropped, in the file and at the end. Put the filter last.
 
               heddle capture web-1 -w web-1.pcapng 'icmp or arp'
+              heddle capture vxlan:beta -w beta.pcapng
               heddle capture -w - | tshark -r -
             """)
 
@@ -54,7 +56,9 @@ struct CaptureCommand: ParsableCommand {
             throw CommandFailure(
                 "a capture is not for a terminal: use -w FILE, or pipe it into a program")
         }
-        let request = try request(known: Set(client.client.ports().ports.map(\.name)))
+        let names = try client.client.ports().ports.map(\.name)
+        let request = try request(
+            known: Set(names + client.client.tunnels().tunnels.map(\.name)))
         // Signals are taken as events from here on, so that a capture ends with its last blocks.
         let signals = try SignalDescriptor([SIGINT, SIGTERM, SIGHUP])
         SignalDescriptor.ignoreBrokenPipes()
