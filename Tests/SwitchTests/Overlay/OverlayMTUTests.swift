@@ -9,13 +9,19 @@ extension SystemTests {
     struct OverlayMTU {
         /// Fragments made by alpha and put together on beta; none, if all is well.
         private func fragments(_ hosts: TwoHosts) throws -> [Int] {
-            // Of the lines "Ip:", the first names what the second counts.
             try ["alpha", "beta"].flatMap { host in
+                // Of the lines "Ip:", the first names what the second counts.
                 let lines = try hosts.lab.sh("grep ^Ip: /proc/net/snmp", in: host)
                     .split(separator: "\n").map { $0.split(separator: " ") }
-                return ["FragCreates", "FragOKs", "ReasmReqds"].map { name in
+                let four = ["FragCreates", "ReasmReqds"].map { name in
                     lines[0].firstIndex { $0 == name }.flatMap { Int(lines[1][$0]) } ?? -1
                 }
+                let rows = try hosts.lab.sh("cat /proc/net/snmp6", in: host)
+                    .split(separator: "\n").map { $0.split(separator: " ") }
+                let six = ["Ip6FragCreates", "Ip6ReasmReqds"].map { name in
+                    rows.first { $0[0] == name }.flatMap { Int($0[1]) } ?? -1
+                }
+                return four + six
             }
         }
 
@@ -45,48 +51,54 @@ extension SystemTests {
             }
         }
 
-        @Test("the tunnel follows, and so does who sends with DF, by IPv4, IPv6 and TCP")
-        func tooBig() throws {
-            try TwoHosts.with { hosts in
-                #expect(
-                    try ping(hosts, "-M", "do", "-s", "1422", "10.9.0.2").contains(" 0% packet"))
+        @Test(
+            "the tunnel follows, and so does who sends with DF, by IPv4, IPv6 and TCP",
+            arguments: [("vxlan", false, 50), ("geneve", true, 70), ("gre", false, 42)])
+        func tooBig(_ kind: String, isSix: Bool, overhead: Int) throws {
+            let full = 1500 - overhead
+            let less = 1400 - overhead
+            try TwoHosts.with(overlay: "{kind: \(kind)}", mtu: full, isSix: isSix) { hosts in
+                func ping4(_ size: Int, _ mode: String = "do") throws -> String {
+                    try ping(hosts, "-M", mode, "-s", "\(size - 28)", "10.9.0.2")
+                }
+                func ping6(_ size: Int) throws -> String {
+                    try ping(hosts, "-M", "do", "-s", "\(size - 48)", "fd00:9::2")
+                }
+                let isAnswered = " 0% packet loss"
+                #expect(try ping4(full).contains(isAnswered))
                 try lower(hosts, to: 1400)
-                let shown = try hosts.underlay.heddle(on: "alpha", "tunnel", "show", "vxlan:beta")
+                let shown = try hosts.underlay.heddle(
+                    on: "alpha", "tunnel", "show", "\(kind):beta")
                 let lines = shown.text.split(separator: "\n").map {
                     $0.split(separator: " ").joined(separator: " ")
                 }
                 #expect(lines.contains("underlay MTU: 1400"), "\(shown.text)")
-                #expect(lines.contains("packets that fit: up to 1350 bytes"))
+                #expect(lines.contains("packets that fit: up to \(less) bytes"))
 
                 // Who did not ask to be told is not told.
-                var answers = try ping(hosts, "-M", "dont", "-s", "1422", "10.9.0.2")
+                var answers = try ping4(full, "dont")
                 #expect(answers.contains("100% packet loss") && !answers.contains("Frag"))
                 #expect(try hosts.underlay.drops("overlay-mtu", on: "alpha") == 2)
-                // 1450 bytes, and the 1350 that fit.
-                answers = try ping(hosts, "-M", "do", "-s", "1422", "10.9.0.2")
-                #expect(answers.contains("Frag needed and DF set (mtu = 1350)"), "\(answers)")
+                answers = try ping4(full)
+                #expect(answers.contains("Frag needed and DF set (mtu = \(less))"), "\(answers)")
                 #expect(answers.contains("From 10.9.0.2"), "in the name of whom it was to go to")
-                #expect(
-                    try ping(hosts, "-M", "do", "-s", "1322", "10.9.0.2").contains(" 0% packet"))
-                answers = try ping(hosts, "-M", "do", "-s", "1402", "fd00:9::2")
-                #expect(answers.contains("Packet too big: mtu=1350"), "\(answers)")
-                #expect(
-                    try ping(hosts, "-M", "do", "-s", "1302", "fd00:9::2").contains(" 0% packet"))
+                #expect(try ping4(less).contains(isAnswered))
+                answers = try ping6(full)
+                #expect(answers.contains("Packet too big: mtu=\(less)"), "\(answers)")
+                #expect(try ping6(less).contains(isAnswered))
 
                 try forgetPathMTUs(hosts)
-                let underlay = hosts.underlay
-                #expect(
-                    try underlay.tcp("web-1", to: "web-2", "10.9.0.2", bytes: 5_000_000)
-                        == 5_000_000)
-                #expect(
-                    try underlay.tcp("web-2", to: "web-1", "10.9.0.1", bytes: 5_000_000)
-                        == 5_000_000)
-                #expect(try fragments(hosts) == [0, 0, 0, 0, 0, 0])
+                for (from, to, address) in [
+                    ("web-1", "web-2", "10.9.0.2"), ("web-2", "web-1", "10.9.0.1"),
+                ] {
+                    let arrived = try hosts.underlay.tcp(from, to: to, address, bytes: 5_000_000)
+                    #expect(arrived == 5_000_000)
+                }
+                #expect(try fragments(hosts).allSatisfy { $0 == 0 })
 
                 try lower(hosts, to: 1500)
                 try forgetPathMTUs(hosts)
-                #expect(
-                    try ping(hosts, "-M", "do", "-s", "1422", "10.9.0.2").contains(" 0% packet"))
+                #expect(try ping4(full).contains(isAnswered))
             }
         }
 
