@@ -55,7 +55,10 @@ extension Controller {
 
     /// Has the ways of a model's tunnels followed, and their ends probed where that is wanted.
     func followTunnels(_ model: SwitchModel) {
-        paths.watch(model.tunnels.map { UnderlayPath($0.spec) })
+        let sockets = model.underlays.map(\.sockets)
+        paths.watch(
+            model.tunnels.map { UnderlayPath($0.spec) },
+            refusals: { sockets.reduce(0) { $0 &+ $1.pathMTUErrors } })
         probes.follow(model, of: self)
     }
 
@@ -71,13 +74,12 @@ extension Controller {
         }
     }
 
-    /// Takes up what probes have told.
-    func follow(_ state: ProbeState, of tunnel: String) {
+    /// Takes up what probes tell of each tunnel.
+    func followProbes() {
         update { model in
-            guard let place = model.tunnels.firstIndex(where: { $0.spec.name == tunnel }) else {
-                return
+            for place in model.tunnels.indices {
+                model.tunnels[place].probe = probes.state(of: model.tunnels[place].spec.name)
             }
-            model.tunnels[place].probe = state
         }
     }
 
@@ -113,7 +115,7 @@ extension UnderlayPath {
 
 extension TunnelProbe {
     init(_ state: ProbeState?) {
-        switch state?.condition {
+        switch state {
         case nil: self = .off
         case .unprobed: self = .unprobed
         case .up: self = .up

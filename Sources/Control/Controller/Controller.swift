@@ -31,6 +31,11 @@ package final class Controller: Sendable {
         }
     }
 
+    /// Tunnels of one switch: three encapsulations to each of as many hosts as a topology may have.
+    static let tunnelLimit = 3 * Topology.hostLimit
+    /// Ports, tunnels and underlays are numbered below this; every tunnel may have its own underlay.
+    static let numberLimit = Topology.portLimit + 2 * tunnelLimit
+
     let options: Options
     let fabric: Fabric
     let provisioning: DeviceProvisioning
@@ -48,7 +53,7 @@ package final class Controller: Sendable {
     private let threads: [WorkerThread]
     let watcher: LinkWatcher
     let paths: UnderlayMonitor
-    let probes: ProbeEngine
+    let probes: TunnelProbes
 
     /// Loads the state and starts the workers; nothing is attached yet.
     package init(options: Options, log: Logger) throws {
@@ -60,12 +65,13 @@ package final class Controller: Sendable {
         instance = state.instance
         changes = Mutex(state)
         provisioning = DeviceProvisioning(instance: state.instance)
-        let fabric = Fabric(workers: options.workers, memory: MappedMemory())
+        let fabric = Fabric(
+            workers: options.workers, portCapacity: Controller.numberLimit, memory: MappedMemory())
         self.fabric = fabric
         threads = try (0..<options.workers).map { try WorkerThread(fabric: fabric, index: $0) }
         watcher = try LinkWatcher(log: log)
         paths = try UnderlayMonitor(log: log)
-        probes = ProbeEngine()
+        probes = try TunnelProbes(fabric: fabric, log: log)
         for thread in threads { try thread.start() }
         recoverNamespaces()
         watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }

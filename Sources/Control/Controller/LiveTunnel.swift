@@ -16,7 +16,7 @@ struct LiveTunnel: Sendable {
     /// Why nothing can be sent; nil when something can.
     var reason: String? {
         if !path.isUp { return path.reason ?? "there is no way to \(spec.remote)" }
-        if probe?.condition == .down {
+        if probe == .down {
             return "host '\(spec.host)' no longer answers probes, though there is a route to it"
         }
         return nil

@@ -95,6 +95,12 @@ struct Transaction {
     // MARK: Tunnels
 
     private mutating func addTunnel(_ spec: TunnelSpec) throws {
+        guard model.tunnels.count < Controller.tunnelLimit else {
+            throw SystemError(
+                "add tunnel '\(spec.name)'", .noMemory,
+                remedy: "one switch has \(Controller.tunnelLimit) tunnels at most: use fewer "
+                    + "encapsulations or hosts")
+        }
         try openUnderlay(spec.underlay)
         model.tunnels.append(
             LiveTunnel(
@@ -302,9 +308,9 @@ struct Transaction {
         taken.formUnion(retiring.filter { $0.spec.name != name }.map(\.number))
         if let known = state.portNumbers[name], !taken.contains(known) { return known }
         taken.formUnion(state.portNumbers.values)
-        // There are as many numbers as a topology may have ports; recorded ones that are no longer
-        // used give way.
-        let limit = UInt16(Topology.portLimit)
+        // There are enough numbers for all that may be; recorded ones that are no longer used give
+        // way.
+        let limit = UInt16(Controller.numberLimit)
         let number =
             (0..<limit).first { !taken.contains($0) }
             ?? (0..<limit).first { number in

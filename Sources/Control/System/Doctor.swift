@@ -24,6 +24,7 @@ package enum Doctor {
             kernel(), tunDevice(), capability(privileges), tool("ip", "iproute2"),
             tool("ping", "iputils-ping"), captureLibrary(), descriptorLimit(), daemon(socket),
         ]
+        checks += DoctorUnderlay.checks()
         let sandbox = userNamespaces(entering: !privileges.contains(.netAdmin))
         checks.append(sandbox.check)
         checks += DoctorTAP.checks(

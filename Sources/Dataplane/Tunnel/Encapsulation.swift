@@ -46,9 +46,9 @@ package enum Encapsulation: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             guard let header = GeneveView(datagram.bytes) else { return .drop(.malformedTunnel) }
             // RFC 8926 §3.5: such a packet MUST be dropped by an endpoint that does not know it.
             guard !header.hasUnknownCriticalOption else { return .drop(.criticalOption) }
-            guard header.protocolType == .ethernetBridging else {
-                return .drop(.malformedTunnel)
-            }
+            // A control message is for this end and never a tenant's (§3.4): probes have no VNI.
+            guard header.protocolType == .ethernetBridging, !header.isControl || header.vni == 0
+            else { return .drop(.malformedTunnel) }
             return .frame(vni: header.vni, headerByteCount: header.headerByteCount)
         case .gre, .nvgre:
             guard let header = GREView(datagram.bytes), header.verifyChecksum(),

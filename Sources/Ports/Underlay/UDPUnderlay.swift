@@ -32,7 +32,7 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
 
     /// What may wait in the kernel, coming and going. A second's worth it is not, but as long as a
     /// worker that has lost its processor may be away: 3 ms at 20 Gbit/s.
-    private static let receiveBufferByteCount: Int32 = 8 << 20
+    package static let receiveBufferByteCount: Int32 = 8 << 20
     private static let sendBufferByteCount: Int32 = 4 << 20
     /// RFC 6335 §6, and RFC 7348 §5 recommends it.
     static let sourcePorts: ClosedRange<UInt16> = 49_152...65_535
