@@ -88,16 +88,15 @@ package struct ExternalTool: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
-        let handles = [
+        let streams = [
             FileHandle(forReadingAtPath: input), FileHandle(forWritingAtPath: output),
             FileHandle(forWritingAtPath: errors),
         ]
-        // Not left to the end of the Process, which comes late or never: with a thousand descriptors
-        // open, Foundation reads beyond the end of a directory when it starts the next one.
-        defer { for handle in handles { try? handle?.close() } }
-        process.standardInput = handles[0]
-        process.standardOutput = handles[1]
-        process.standardError = handles[2]
+        // The child has its own; Process keeps ours open, and breaks when there are a thousand.
+        defer { for stream in streams { try? stream?.close() } }
+        process.standardInput = streams[0]
+        process.standardOutput = streams[1]
+        process.standardError = streams[2]
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         do {

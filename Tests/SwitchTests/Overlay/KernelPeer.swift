@@ -1,8 +1,19 @@
+import Foundation
 import TestSupport
 
 /// A host whose switch is Linux's own: a bridge with a vxlan device for each VNI, and tenants on veth
 /// pairs.
 struct KernelPeer {
+    /// Whether this kernel has vxlan devices; if not, says so loudly, once.
+    static let isAvailable: Bool = {
+        guard let lab = try? Lab() else { return false }
+        defer { lab.close() }
+        if (try? lab.sh("ip link add probe type vxlan id 1 dstport 4789")) != nil { return true }
+        let notice = "\n*** SKIPPED: tests with a kernel vxlan device (modprobe vxlan) ***\n\n"
+        FileHandle.standardError.write(Data(notice.utf8))
+        return false
+    }()
+
     let lab: Lab
     let host: String
     let local: String

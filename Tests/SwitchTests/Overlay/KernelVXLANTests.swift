@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    @Suite("A kernel vxlan device with a bridge as the other VTEP")
+    @Suite(
+        "A kernel vxlan device with a bridge as the other VTEP",
+        .enabled(if: Lab.isAvailable && KernelPeer.isAvailable, "it needs the kernel's vxlan"))
     struct KernelVXLAN {
         private static let topology = """
             heddle: 1

@@ -76,7 +76,7 @@ extension SystemTests {
                 // Only what arrived: what this host sends was captured before the device.
                 let source = way.isSix ? "ipv6.src" : "ip.src"
                 let arrived = try decoded(
-                    lab, file, "\(source) == \(way.addresses[0]) && tcp.port == 7000",
+                    lab, file, "\(source) == \(way.addresses[0]) && tcp.port == \(Underlay.port)",
                     [field, "frame.len", "tcp.checksum.status", "udp.checksum.status"])
                 #expect(arrived.count > 2000, "as many as 3 MB need: \(arrived.count)")
                 let identifiers = Set(arrived.map { Self.number($0[0]) })

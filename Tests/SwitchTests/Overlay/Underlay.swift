@@ -9,6 +9,8 @@ import TestSupport
 /// lab has one /run/netns, so their names differ.
 struct Underlay {
     static let device = "eth0"
+    /// Of ``tcp(_:to:_:bytes:)``: one that Wireshark takes for nothing more than TCP.
+    static let port = 47_000
 
     let lab: Lab
     let hosts: [String]
@@ -112,10 +114,11 @@ struct Underlay {
         struct Outcome: Decodable {
             var acknowledged: Int
         }
-        let receiver = try lab.peer(["tcp-receive", "7000"], in: namespace)
+        let receiver = try lab.peer(["tcp-receive", "\(Self.port)"], in: namespace)
         defer { _ = try? receiver.finish() }
         let sent = try lab.run(
-            ["timeout", "25", Lab.peerPath, "tcp-send", address, "7000", "\(bytes)"], in: from)
+            ["timeout", "25", Lab.peerPath, "tcp-send", address, "\(Self.port)", "\(bytes)"],
+            in: from)
         guard sent.status == 0, let line = sent.text.split(separator: "\n").last else {
             throw Lab.Failure("tcp-send: \(sent.standardError)")
         }

@@ -33,7 +33,7 @@ struct ScaleRow: Row {
         }
         var findings = try atRest(bench, system(100))
         findings += try bench.compare(
-            [lookups], system(100), system(10), ports: 1, pairs: bench.shortPairs
+            [lookups], system(100), system(10), ports: 1, pairs: 2 * bench.shortPairs
         ) { rig in
             guard let far = rig.others.first else { throw NotMeasured("there is no other host") }
             let report = try bench.flow(

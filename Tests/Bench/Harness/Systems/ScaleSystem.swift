@@ -75,15 +75,14 @@ struct ScaleSystem: System {
             struct FDB: Decodable { let entries: Int }
             let fdb: FDB
         }
+        let announcements = (0..<Self.addressCount).map { index in
+            RemoteHosts.Announcement(
+                host: host(of: index), vni: Self.firstVNI + network(of: index),
+                mac: Self.mac(index))
+        }
         var known = 0
         for _ in 0..<5 {
-            for index in 0..<Self.addressCount {
-                try remotes.announce(
-                    Self.mac(index), vni: Self.firstVNI + network(of: index), from: host(of: index),
-                    to: Self.address(0))
-                // Slow enough for a switch that floods each of them as well.
-                if index % 20 == 0 { usleep(2000) }
-            }
+            try remotes.announce(announcements, to: Self.address(0))
             usleep(200_000)
             let text = try client(directory, ["stats", "--output", "json"])
             known = try JSONDecoder().decode(Stats.self, from: Data(text.utf8)).fdb.entries
@@ -99,10 +98,16 @@ struct ScaleSystem: System {
         "198.18.\(index / 250).\(index % 250 + 1)"
     }
 
-    /// Address `index` is on a host with its neighbours, so that a burst of frames to successive ones
-    /// goes to one host, or to two.
-    private func host(of index: Int) -> Int { index / (Self.addressCount / hostCount) }
-    private func network(of index: Int) -> Int { index % Self.networkCount }
+    /// Addresses follow each other in blocks that are on one host, however many hosts there are, so
+    /// that a burst of frames to successive ones goes to one host, or to two.
+    private static let blockLength = 100
+
+    private func host(of index: Int) -> Int { index / Self.blockLength % hostCount }
+
+    /// Shifted by a block for each thousand: with ten hosts too, ten hosts have addresses of a network.
+    private func network(of index: Int) -> Int {
+        (index + index / Self.networkCount * Self.blockLength) % Self.networkCount
+    }
 
     private static func mac(_ index: Int) -> [UInt8] {
         [0x02, 0x5C, 0xA1, UInt8(index >> 16), UInt8(index >> 8 & 0xFF), UInt8(index & 0xFF)]
