@@ -78,6 +78,46 @@ extension SystemTests {
             }
         }
 
+        @Test("another encapsulation, UDP port or underlay address takes effect when it is applied")
+        func otherTunnel() throws {
+            try TwoHosts.with { hosts in
+                let underlay = hosts.underlay
+                func apply(_ text: String, _ name: String) throws {
+                    let file = try hosts.lab.file(name, text)
+                    for host in underlay.hosts {
+                        let applied = try underlay.heddle(on: host, "topology", "apply", file)
+                        #expect(applied.status == 0, "\(name): \(applied.standardError)")
+                    }
+                    #expect(try underlay.pings("web-1", "10.9.0.2"), "\(name)")
+                    #expect(try underlay.pings("db-2", "10.9.0.3"), "\(name)")
+                }
+                for (overlay, tunnel) in [
+                    ("{kind: geneve}", "geneve:beta"), ("{kind: gre}", "gre:beta"),
+                    ("{kind: vxlan, port: 8472}", "vxlan-8472:beta"),
+                    ("{kind: nvgre}", "nvgre:beta"), ("{kind: vxlan}", "vxlan:beta"),
+                ] {
+                    try apply(TwoHosts.topology(overlay: overlay, mtu: 1400), "\(tunnel).yaml")
+                    #expect(try underlay.tunnels(of: "alpha").map(\.name) == [tunnel])
+                    #expect(
+                        try underlay.fdb(of: "alpha").allSatisfy {
+                            $0.vtep == nil || $0.port == tunnel
+                        })
+                }
+                try hosts.lab.sh("ip address add 192.0.2.3/24 dev eth0", in: "beta")
+                let moved = TwoHosts.topology().replacingOccurrences(
+                    of: "192.0.2.2", with: "192.0.2.3")
+                try apply(moved, "moved.yaml")
+                // Linux takes the second address of a subnet away with the first.
+                try hosts.lab.sh(
+                    """
+                    ip address delete 192.0.2.2/24 dev eth0
+                    ip address replace 192.0.2.3/24 dev eth0
+                    """, in: "beta")
+                #expect(try underlay.pings("web-1", "10.9.0.2"), "without the old address")
+                #expect(try underlay.tunnels(of: "alpha").map(\.remote) == ["192.0.2.3"])
+            }
+        }
+
         @Test("after kill -9 of one daemon its next start adopts everything and traffic goes on")
         func crash() throws {
             try Lab.with { lab in
