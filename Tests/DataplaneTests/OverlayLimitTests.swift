@@ -88,6 +88,17 @@ struct OverlayLimitTests {
         #expect(lab.hosts[0].value(.overlayMTU, OverlayLab.tunnel(to: 2)) == 1)
     }
 
+    @Test("a flood that is too big for many tunnels is answered once")
+    func once() {
+        let lab = OverlayLab(hosts: 6, domains: [Self.blue])
+        for host in 0..<6 { lab.add(.access(domain: 1), to: host) }
+        let bytes = builder(to: host(9)).ipv4().udp(payload: [UInt8](repeating: 7, count: 2000))
+        for _ in 0..<3 { #expect(lab.hosts[0].ports[0].put(bytes)) }
+        #expect(lab.deliveries().map(\.host) == [0, 0, 0])
+        let drops = (1..<6).map { lab.hosts[0].value(.overlayMTU, OverlayLab.tunnel(to: $0)) }
+        #expect(drops == [3, 3, 3, 3, 3])
+    }
+
     @Test("a tag and its priority stay on their side; each host has its own VLAN ID")
     func trunks() {
         let lab = OverlayLab(hosts: 2, domains: [Self.blue])
