@@ -301,7 +301,7 @@ final class TunnelFuzzLab {
         else { return }
         // Enough for full bursts and messages, of frames that are not long.
         let copies =
-            operation & 0x38 == 0x38 && bytes.count < 300
+            operation & 0x78 == 0x78 && bytes.count < 300
             ? TunnelFuzzLab.depth : 1 + Int(operation >> 6)
         for _ in 0..<copies {
             guard attachment.put(bytes, offload: offload) else {
@@ -362,7 +362,7 @@ final class TunnelFuzzLab {
         packet.isTCP = kind & 7 < 6
         packet.forbidsFragments = kind & 0x10 != 0
         let choice = input.byte()
-        packet.dataByteCount = Int(input.word()) % (choice & 0xC0 == 0xC0 ? 65_400 : 3000)
+        packet.dataByteCount = Int(input.word()) % (choice & 0xF0 == 0xF0 ? 65_400 : 3000)
         packet.sequenceNumber = UInt32(choice) << 24
         if packet.isTCP, choice & 0x40 != 0 {
             packet.options = [2, 4, input.byte(), 0xB4]
@@ -483,7 +483,7 @@ final class TunnelFuzzLab {
         if choice & 0x30 == 0x30 { packet.tags = [0x8100_0000 | UInt32(input.byte()) << 8] }
         if choice & 8 != 0 { packet.checksum = .partial }
         packet.sequenceNumber = UInt32(choice >> 6) << 30
-        let data = Int(input.word()) % (choice & 0xE0 == 0xE0 ? 40_000 : 1400)
+        let data = Int(input.word()) % (choice & 0xF0 == 0xF0 ? 40_000 : 1400)
         packet.dataByteCount = data
         var all: [UInt8] = []
         let count = 1 + Int(shape & 7) * (choice & 0x40 == 0 ? 1 : 7)
