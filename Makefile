@@ -15,7 +15,7 @@ FUZZ_RUNS ?= 1000000
 GATES := Tests/Gate/run.sh Tests/Fuzz/smoke.sh
 
 packages := git pkg-config libmnl-dev libpcap-dev iproute2 iputils-ping
-test: packages += tshark curl ethtool
+test: packages += tshark curl ethtool openvswitch-switch
 bench: packages += openvswitch-switch vde2 iperf3 ethtool
 
 help: ## List these commands

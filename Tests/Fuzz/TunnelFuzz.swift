@@ -313,13 +313,14 @@ final class TunnelFuzzLab {
         let count = serve(number, worker: ingress.worker)
         precondition(count == copies)
         precondition(fabric.value(.received, port: number) == received + UInt64(copies))
-        let sent = SentFrame(
+        var sent = SentFrame(
             bytes: bytes, isHonest: isHonest, ingress: ingress, copies: copies,
             wasTooBig: tooBigCount != tooBig)
         // A frame may be under way between workers while the configuration changes.
         let changes = operation & 0x30 == 0x20
         if changes {
             checkOutputs(of: sent)
+            sent.isOvertaken = true
             reconfigure(&input)
         }
         settle()

@@ -88,9 +88,15 @@ package struct ExternalTool: Sendable {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
-        process.standardInput = FileHandle(forReadingAtPath: input)
-        process.standardOutput = FileHandle(forWritingAtPath: output)
-        process.standardError = FileHandle(forWritingAtPath: errors)
+        let streams = [
+            FileHandle(forReadingAtPath: input), FileHandle(forWritingAtPath: output),
+            FileHandle(forWritingAtPath: errors),
+        ]
+        // The child has its own; Process keeps ours open, and breaks when there are a thousand.
+        defer { for stream in streams { try? stream?.close() } }
+        process.standardInput = streams[0]
+        process.standardOutput = streams[1]
+        process.standardError = streams[2]
         let ended = DispatchSemaphore(value: 0)
         process.terminationHandler = { _ in ended.signal() }
         do {

@@ -187,9 +187,10 @@ package final class Lab {
 
     /// Starts `heddle run` in the lab and waits until it says that it is ready.
     package func startSwitch(
-        _ file: String?, _ arguments: [String] = [], seconds: Double = 20
+        _ file: String?, _ arguments: [String] = [], in namespace: String? = nil,
+        state: String = "/run/heddle-state", seconds: Double = 20
     ) throws -> LabProcess {
-        let process = try launchSwitch(file, arguments)
+        let process = try launchSwitch(file, arguments, in: namespace, state: state)
         try process.wait("the switch is ready", seconds: seconds) {
             $0.output.contains(" is ready: ")
         }
@@ -197,10 +198,13 @@ package final class Lab {
     }
 
     /// Starts `heddle run` without waiting for it.
-    package func launchSwitch(_ file: String?, _ arguments: [String] = []) throws -> LabProcess {
+    package func launchSwitch(
+        _ file: String?, _ arguments: [String] = [], in namespace: String? = nil,
+        state: String = "/run/heddle-state"
+    ) throws -> LabProcess {
         try start(
-            [Lab.heddlePath, "run"] + (file.map { [$0] } ?? [])
-                + ["--state", "/run/heddle-state"] + arguments, isSwitch: true)
+            [Lab.heddlePath, "run"] + (file.map { [$0] } ?? []) + ["--state", state] + arguments,
+            in: namespace, isSwitch: true)
     }
 
     // MARK: What is there

@@ -22,8 +22,11 @@ package final class LabProcess {
         process.executableURL = URL(fileURLWithPath: nsenter)
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: files + ".out")
-        process.standardError = FileHandle(forWritingAtPath: files + ".err")
+        let streams = [".out", ".err"].map { FileHandle(forWritingAtPath: files + $0) }
+        // The child has its own; Process would keep ours open.
+        defer { for stream in streams { try? stream?.close() } }
+        process.standardOutput = streams[0]
+        process.standardError = streams[1]
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
         let process = process

@@ -55,7 +55,10 @@ extension Controller {
 
     /// Has the ways of a model's tunnels followed, and their ends probed where that is wanted.
     func followTunnels(_ model: SwitchModel) {
-        paths.watch(model.tunnels.map { UnderlayPath($0.spec) })
+        let sockets = model.underlays.map(\.sockets)
+        paths.watch(
+            model.tunnels.map { UnderlayPath($0.spec) },
+            refusals: { sockets.reduce(0) { $0 &+ $1.pathMTUErrors } })
         probes.follow(model, of: self)
     }
 

@@ -31,6 +31,11 @@ package final class Controller: Sendable {
         }
     }
 
+    /// Tunnels of one switch: three encapsulations to each of as many hosts as a topology may have.
+    static let tunnelLimit = 3 * Topology.hostLimit
+    /// Ports, tunnels and underlays are numbered below this; every tunnel may have its own underlay.
+    static let numberLimit = Topology.portLimit + 2 * tunnelLimit
+
     let options: Options
     let fabric: Fabric
     let provisioning: DeviceProvisioning
@@ -60,7 +65,8 @@ package final class Controller: Sendable {
         instance = state.instance
         changes = Mutex(state)
         provisioning = DeviceProvisioning(instance: state.instance)
-        let fabric = Fabric(workers: options.workers, memory: MappedMemory())
+        let fabric = Fabric(
+            workers: options.workers, portCapacity: Controller.numberLimit, memory: MappedMemory())
         self.fabric = fabric
         threads = try (0..<options.workers).map { try WorkerThread(fabric: fabric, index: $0) }
         watcher = try LinkWatcher(log: log)

@@ -3,16 +3,6 @@ import Ports
 import Topology
 import Wire
 
-/// Ports, tunnels and underlays share one range of numbers, and it has an end.
-struct NumbersExhausted: Error, CustomStringConvertible {
-    let name: String
-
-    var description: String {
-        "'\(name)' gets no number: a switch has \(Topology.portLimit) ports, tunnels and underlays "
-            + "together; move ports to another host"
-    }
-}
-
 /// One apply: carries out a plan's actions in order, each with its undo, and verifies the result.
 ///
 /// Theory of operation
@@ -105,11 +95,16 @@ struct Transaction {
     // MARK: Tunnels
 
     private mutating func addTunnel(_ spec: TunnelSpec) throws {
+        guard model.tunnels.count < Controller.tunnelLimit else {
+            throw SystemError(
+                "add tunnel '\(spec.name)'", .noMemory,
+                remedy: "one switch has \(Controller.tunnelLimit) tunnels at most: use fewer "
+                    + "encapsulations or hosts")
+        }
         try openUnderlay(spec.underlay)
         model.tunnels.append(
             LiveTunnel(
-                spec: spec, number: try number(for: spec.name), path: try controller.path(of: spec))
-        )
+                spec: spec, number: number(for: spec.name), path: try controller.path(of: spec)))
     }
 
     private mutating func changeTunnel(_ spec: TunnelSpec) throws {
@@ -308,19 +303,19 @@ struct Transaction {
     // MARK: Numbers and records
 
     /// The number that the name had before, or the lowest that nobody has.
-    private mutating func number(for name: String) throws(NumbersExhausted) -> UInt16 {
+    private mutating func number(for name: String) -> UInt16 {
         var taken = Set(model.countedNames.map(\.number))
         taken.formUnion(retiring.filter { $0.spec.name != name }.map(\.number))
         if let known = state.portNumbers[name], !taken.contains(known) { return known }
         taken.formUnion(state.portNumbers.values)
-        // There are as many numbers as a topology may have ports; recorded ones that are no longer
-        // used give way.
-        let limit = UInt16(Topology.portLimit)
-        let used = Set(model.countedNames.map(\.number))
-        guard
-            let number = (0..<limit).first(where: { !taken.contains($0) })
-                ?? (0..<limit).first(where: { !used.contains($0) })
-        else { throw NumbersExhausted(name: name) }
+        // There are enough numbers for all that may be; recorded ones that are no longer used give
+        // way.
+        let limit = UInt16(Controller.numberLimit)
+        let number =
+            (0..<limit).first { !taken.contains($0) }
+            ?? (0..<limit).first { number in
+                !model.countedNames.contains { $0.number == number }
+            } ?? 0
         state.portNumbers[name] = number
         controller.beginCounting(port: number)
         return number

@@ -16,7 +16,11 @@ final class UnderlayMonitor: @unchecked Sendable {
         var paths: [UnderlayPath] = []
         /// The last states, for listings.
         var states: [String: PathState] = [:]
+        var refusals: @Sendable () -> UInt64 = { 0 }
     }
+
+    /// How often it is asked whether sends were refused for their size: while there are paths.
+    private static let refusalPeriod = Duration.milliseconds(500)
 
     private let log: Logger
     private let evaluator: PathEvaluator
@@ -52,8 +56,12 @@ final class UnderlayMonitor: @unchecked Sendable {
 
     /// Follows these paths, whose names are unique, and no others. Those that were followed already
     /// are reported only when they change.
-    func watch(_ paths: [UnderlayPath]) {
+    ///
+    /// - Parameter refusals: counts sends that the kernel refused because they no longer fit: what
+    ///   it has then learned of a path's MTU it announces to nobody.
+    func watch(_ paths: [UnderlayPath], refusals: @escaping @Sendable () -> UInt64 = { 0 }) {
         wanted.withLock { wanted in
+            wanted.refusals = refusals
             let kept = Set(paths).intersection(wanted.paths)
             wanted.paths = paths
             let names = Set(kept.map(\.name))
@@ -62,8 +70,7 @@ final class UnderlayMonitor: @unchecked Sendable {
         refresh()
     }
 
-    /// Looks at everything again at once, for what the kernel does not announce: a send that met
-    /// EMSGSIZE has taught it a path MTU. Cheap when called in a row; safe from any thread.
+    /// Looks at everything again at once. Cheap when called in a row; safe from any thread.
     func refresh() {
         guard !isRequested.exchange(true, ordering: .acquiringAndReleasing) else { return }
         waker.signal()
@@ -76,9 +83,15 @@ final class UnderlayMonitor: @unchecked Sendable {
 
     private func run(_ handler: ([PathState]) -> Void) {
         var schedule = EvaluationSchedule(now: .now)
+        var refusals: UInt64 = 0
         while !isStopping.load(ordering: .acquiring) {
             wait(until: schedule.next.time)
             waker.clear()
+            let (count, isFollowing) = wanted.withLock { ($0.refusals, !$0.paths.isEmpty) }
+            if isFollowing, case let count = count(), count != refusals {
+                refusals = count
+                schedule.request(now: .now)
+            }
             if isRequested.exchange(false, ordering: .acquiringAndReleasing) {
                 schedule.request(now: .now)
             }
@@ -94,7 +107,8 @@ final class UnderlayMonitor: @unchecked Sendable {
 
     /// Returns at that time, or earlier when there is something to read.
     private func wait(until time: ContinuousClock.Instant) {
-        let left = time - .now
+        let isFollowing = wanted.withLock { !$0.paths.isEmpty }
+        let left = isFollowing ? min(time - .now, Self.refusalPeriod) : time - .now
         guard left > .zero else { return }
         // Rounded up, or the last millisecond would be spent asking.
         let milliseconds = Int32(clamping: Int64(left / .milliseconds(1)) + 1)

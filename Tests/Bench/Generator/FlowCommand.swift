@@ -40,6 +40,12 @@ struct FlowCommand: ParsableCommand {
     @Option(help: "Send to this address in place of the receivers' own.")
     var destination: MACAddress?
 
+    @Option(
+        help: ArgumentHelp(
+            "Go round these destinations, tagged: a VLAN ID and an address on each line.",
+            valueName: "file"))
+    var targets: String?
+
     @Option(help: "Count by the receiving device's counters, or every frame: device or frames.")
     var count: FlowPlan.Count = .device
 
@@ -63,6 +69,9 @@ struct FlowCommand: ParsableCommand {
         guard (1...65536).contains(flows ?? 1), (1...1 << 24).contains(sources) else {
             throw ValidationError("--flows is 1 to 65536, --sources 1 to 16777216")
         }
+        guard targets == nil || (destination == nil && count == .device) else {
+            throw ValidationError("--targets goes with --count device, not with --destination")
+        }
         guard !latency || count == .frames else {
             throw ValidationError("--latency needs --count frames")
         }
@@ -72,9 +81,26 @@ struct FlowCommand: ParsableCommand {
         let plan = FlowPlan(
             from: from, to: to.endpoints, size: size, rate: rate, seconds: seconds,
             warmUp: warmUp, flowCount: flows ?? to.endpoints.count, sourceCount: sources,
-            destination: destination, count: count, hasLatency: latency, senderCPU: senderCPU,
+            destination: destination, targets: try targets.map(Target.read) ?? [], count: count,
+            hasLatency: latency, senderCPU: senderCPU,
             receiverCPU: receiverCPU)
         try printJSON(FlowRun(plan).measure())
+    }
+}
+
+extension Target {
+    /// Reads a file of them.
+    static func read(_ path: String) throws -> [Target] {
+        let text = String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
+        let targets = try text.split(separator: "\n").map { line in
+            let words = line.split(separator: " ")
+            guard words.count == 2, let vlan = UInt16(words[0]), (1...4094).contains(vlan),
+                let address = MACAddress(String(words[1]))
+            else { throw ValidationError("'\(line)' in \(path) is no VLAN ID and MAC address") }
+            return Target(vlan: vlan, address: address)
+        }
+        guard !targets.isEmpty else { throw ValidationError("there is nothing in \(path)") }
+        return targets
     }
 }
 

@@ -28,10 +28,18 @@ struct FlowPlan: Sendable {
     var flowCount: Int
     var sourceCount: Int
     var destination: MACAddress?
+    /// To go round with tagged frames, in place of the receivers' addresses; or none.
+    var targets: [Target] = []
     var count: Count
     var hasLatency: Bool
     var senderCPU: Int?
     var receiverCPU: Int?
+}
+
+/// An address that the receivers do not have themselves, in a VLAN.
+struct Target: Sendable {
+    let vlan: UInt16
+    let address: MACAddress
 }
 
 struct FlowResult: Encodable {
@@ -121,13 +129,17 @@ struct FlowRun {
     }
 
     private func send(_ clock: Clock) throws -> Sent {
-        let addresses = FrameSender.Addresses(
+        var addresses = FrameSender.Addresses(
             sources: (0..<Swift.max(plan.flowCount, plan.sourceCount)).map {
                 sender.derivedAddress($0)
             },
             destinations: plan.destination.map { [$0] }
                 ?? (0..<plan.flowCount).map { destination(of: $0) },
             flowCount: plan.flowCount)
+        if !plan.targets.isEmpty {
+            addresses.destinations = plan.targets.map(\.address)
+            addresses.vlans = plan.targets.map(\.vlan)
+        }
         let frames = FrameSender(
             socket: sender.socket, size: plan.size, run: run, addresses: addresses, clock: clock)
         func mark() throws -> Sent.Mark {

@@ -25,6 +25,8 @@ final class FrameSender {
         var sources: [MACAddress]
         var destinations: [MACAddress]
         var flowCount = 1
+        /// VLAN IDs, one for each destination, with which frames to them are tagged; or none.
+        var vlans: [UInt16] = []
     }
 
     struct Account {
@@ -52,6 +54,8 @@ final class FrameSender {
     init(
         socket: Int32, size: Int, run: UInt32, addresses: Addresses, clock: Clock
     ) {
+        precondition(
+            addresses.vlans.isEmpty || addresses.vlans.count == addresses.destinations.count)
         self.socket = socket
         self.run = run
         self.addresses = addresses
@@ -151,9 +155,11 @@ final class FrameSender {
             let sources = addresses.sources
             let destinations = addresses.destinations
             let flowCount = UInt64(addresses.flowCount)
+            let target = Int(number % UInt64(destinations.count))
             TestFrame.write(
                 to: memory + place * stride,
-                destination: destinations[Int(number % UInt64(destinations.count))],
+                vlan: addresses.vlans.isEmpty ? nil : addresses.vlans[target],
+                destination: destinations[target],
                 source: sources[Int(number % UInt64(sources.count))], run: run, kind: kind,
                 flow: Int(number % flowCount), sequence: number / flowCount,
                 time: clock.realTime(of: time(place)))

@@ -34,14 +34,20 @@ enum TestFrame {
         case reply
     }
 
-    /// Writes everything but the padding.
+    /// Writes everything but the padding. What follows an IEEE 802.1Q tag stands four bytes further
+    /// back than where the receiving side looks for it: tagged frames are counted by devices only.
     @inline(__always)
     static func write(
-        to frame: UnsafeMutableRawPointer, destination: MACAddress, source: MACAddress,
-        run: UInt32, kind: Kind, flow: Int, sequence: UInt64, time: UInt64
+        to frame: UnsafeMutableRawPointer, vlan: UInt16? = nil, destination: MACAddress,
+        source: MACAddress, run: UInt32, kind: Kind, flow: Int, sequence: UInt64, time: UInt64
     ) {
         destination.store(to: frame)
         source.store(to: frame + 6)
+        var frame = frame
+        if let vlan {
+            frame.storeBigEndian(0x8100_0000 | UInt32(vlan), at: 12)
+            frame += 4
+        }
         frame.storeBigEndian(etherType, at: 12)
         frame.storeBigEndian(run, at: 14)
         frame.storeBigEndian(

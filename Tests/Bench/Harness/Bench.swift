@@ -25,6 +25,9 @@ final class Bench {
         probe = CanaryProbe(cores: Set([senderCore, switchCore]).sorted())
     }
 
+    /// Both, for what is not pinned to one.
+    var cores: [Int] { Set([senderCore, switchCore]).sorted() }
+
     /// Undisturbed pairs that a comparison is made of, unless the row says otherwise.
     var pairs: Int { isFull ? 10 : 6 }
     /// How long a load is applied in one trial, unless the row says otherwise.

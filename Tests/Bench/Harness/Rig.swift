@@ -2,8 +2,9 @@ import Foundation
 
 /// A running system with its ports: what load is applied to.
 ///
-/// Each port's device stands in a namespace of its own (or all in one), with MTU 1500, a queue of
-/// 1000 frames and an address in 10.77.0.0/16, whichever system made it. The rig is ready when its
+/// Each port's device stands in a namespace of its own (or all in one), with the system's MTU
+/// (1500, less where frames are encapsulated), a queue of 1000 frames and an address in
+/// 10.77.0.0/16, whichever system made it. The rig is ready when its
 /// first two ports have exchanged a ping, so that both ends know each other and the switch knows
 /// both.
 final class Rig {
@@ -12,7 +13,6 @@ final class Rig {
     private let site: Site
     private let namespaces: [Namespace]
 
-    static let mtu = 1500
     static let queueLength = 1000
 
     /// - Parameter sharing: all ports in one namespace, for when there are hundreds of them.
@@ -46,6 +46,13 @@ final class Rig {
     /// The switch's processes; none for what lives in the kernel.
     var processes: [pid_t] { site.processes.map(\.processID) }
 
+    /// The namespaces that the system made besides its own, such as another host.
+    var others: [Namespace] { site.others }
+    /// What the system keeps besides its processes.
+    var resources: [AnyObject] { site.resources }
+    /// Where the system's files are, such as its sockets.
+    var directory: String { site.directory }
+
     func stop() {
         site.stop()
         for namespace in namespaces { namespace.remove() }
@@ -69,7 +76,7 @@ final class Rig {
             try namespace.configure(
                 ports.filter { $0.namespace.name == namespace.name }.flatMap { port in
                     [
-                        "link set \(port.device) mtu \(Self.mtu) txqueuelen \(Self.queueLength) up",
+                        "link set \(port.device) mtu \(system.mtu) txqueuelen \(Self.queueLength) up",
                         "address replace \(port.address)/16 dev \(port.device)",
                     ]
                 })

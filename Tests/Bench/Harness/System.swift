@@ -8,11 +8,15 @@ protocol System: Sendable {
     var name: String { get }
     /// The programs that it cannot do without: names in PATH, or paths.
     var programs: [String] { get }
+    /// IP MTU of the ports' devices.
+    var mtu: Int { get }
     /// Makes the switch. Its processes run until the bench stops them, last started first.
     func start(at site: Site) throws
 }
 
 extension System {
+    var mtu: Int { 1500 }
+
     /// Why it cannot run here; nil when it can.
     var obstacle: String? {
         for program in programs where Program.locate(program) == nil {
@@ -32,12 +36,23 @@ final class Site {
     let directory: String
     let core: Int
     private(set) var processes: [Program] = []
+    /// Further namespaces of the system's, which end with it.
+    private(set) var others: [Namespace] = []
+    /// What else has to live as long as the system.
+    var resources: [AnyObject] = []
 
     init(namespace: Namespace, ports: [SwitchPort], directory: String, core: Int) {
         self.namespace = namespace
         self.ports = ports
         self.directory = directory
         self.core = core
+    }
+
+    /// Makes another network namespace, for a system that takes more than one host.
+    func addNamespace() throws -> Namespace {
+        let other = try Namespace.make("\(namespace.name)-host\(others.count + 2)")
+        others.append(other)
+        return other
     }
 
     /// Starts a process of the switch, pinned to its core.
@@ -52,13 +67,16 @@ final class Site {
 
     /// Runs a command of the switch's configuration to its end.
     @discardableResult
-    func run(_ arguments: [String]) throws -> String {
-        try Program.run(arguments, in: namespace)
+    func run(_ arguments: [String], in namespace: Namespace? = nil) throws -> String {
+        try Program.run(arguments, in: namespace ?? self.namespace)
     }
 
     func stop() {
         for process in processes.reversed() { process.stop() }
         processes = []
+        resources = []
+        for other in others { other.remove() }
+        others = []
     }
 }
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// An address of a host of the lab, in a namespace.
-struct Host: Hashable {
+struct Host: Hashable, Sendable {
     let namespace: String
     let address: String
 

@@ -11,6 +11,9 @@ struct FrameLoad {
     var checksFrames = false
     var measuresLatency = false
     var destination: String?
+    /// A file of destinations to go round, each a VLAN ID and a MAC address on a line; the frames are
+    /// tagged.
+    var targets: String?
 
     struct Report: Decodable {
         let sent: Int
@@ -82,6 +85,7 @@ extension Bench {
         if let flows = load.flows { command += ["--flows", "\(flows)"] }
         if let sources = load.sources { command += ["--sources", "\(sources)"] }
         if let destination = load.destination { command += ["--destination", destination] }
+        if let targets = load.targets { command += ["--targets", targets] }
         if load.measuresLatency { command.append("--latency") }
         return command
     }

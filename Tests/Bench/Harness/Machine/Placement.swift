@@ -29,6 +29,11 @@ enum Placement {
         return try results.map { try $0.get() }
     }
 
+    /// What lets a program run on other cores than its place has: words to begin its command with.
+    static func prefix(_ cores: [Int]?) -> [String] {
+        cores.map { ["taskset", "-c", $0.map { "\($0)" }.joined(separator: ",")] } ?? []
+    }
+
     /// The cores that this process may use, in ascending order.
     static let cores: [Int] = {
         var set = cpu_set_t()

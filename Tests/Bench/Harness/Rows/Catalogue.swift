@@ -53,6 +53,34 @@ enum Catalogue {
             StoppedReaderRow(.pipe),
             StoppedReaderRow(.device),
             WorkersRow(),
+            OverlayRow(
+                id: "overlay-vxlan-wire", underlay: .wire, peer: .kernel,
+                goal: .ratio(floor: 1.0, aim: 1.3)),
+            OverlayRow(
+                id: "overlay-vxlan-card", underlay: .card, peer: .kernel,
+                goal: .ratio(floor: 1.0, aim: 1.3)),
+            OverlayRow(
+                id: "overlay-vxlan-host", underlay: .sameHost, peer: .kernel,
+                goal: .ratio(floor: 0.5, aim: 0.8)),
+            OverlayRow(
+                id: "overlay-vxlan-ovs-wire", underlay: .wire, peer: .openVSwitch,
+                goal: .ratio(floor: 8, aim: 12)),
+            OverlayRow(
+                id: "overlay-vxlan-ovs-host", underlay: .sameHost, peer: .openVSwitch,
+                goal: .ratio(floor: 8, aim: 12)),
+            OverlayRow(
+                id: "overlay-geneve-ovs-wire", kind: .geneve, underlay: .wire, peer: .openVSwitch,
+                goal: .ratio(floor: 8, aim: 12)),
+            OverlayRow(
+                id: "overlay-geneve-ovs-host", kind: .geneve, underlay: .sameHost,
+                peer: .openVSwitch, goal: .ratio(floor: 8, aim: 12)),
+            OverlayRow(
+                id: "overlay-64-ovs-wire", underlay: .wire, peer: .openVSwitch, load: .smallFrames,
+                goal: .ratio(floor: 2, aim: 3)),
+            OverlayRow(
+                id: "overlay-64-ovs-host", underlay: .sameHost, peer: .openVSwitch,
+                load: .smallFrames, goal: .ratio(floor: 2, aim: 3)),
+            ScaleRow(),
             SameTCPRow(),
             SameSmallFramesRow(),
         ]

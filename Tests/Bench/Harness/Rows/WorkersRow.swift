@@ -15,12 +15,11 @@ struct WorkersRow: Row {
     var lines: [Line] { [rate, order] }
 
     func measure(_ bench: Bench) throws -> [Finding] {
-        let cores = Array(Set([bench.senderCore, bench.switchCore])).sorted()
         func system(workers: Int) -> HeddleSystem {
             var system = bench.heddle
             system.name = "Heddle, \(workers) worker\(workers == 1 ? "" : "s")"
             system.workers = workers
-            system.cores = cores
+            system.cores = bench.cores
             return system
         }
         let two = system(workers: 2)

@@ -17,17 +17,9 @@ struct HeddleSystem: System {
     func start(at site: Site) throws {
         let file = "\(site.directory)/bench.yaml"
         try topology(of: site.ports).write(toFile: file, atomically: false, encoding: .utf8)
-        let place = cores.map {
-            ["taskset", "-c", $0.map { "\($0)" }.joined(separator: ",")]
-        }
-        let process = try site.start(
-            (place ?? []) + [
-                binary, "run", file, "--socket", "\(site.directory)/heddle.sock",
-                "--state", "\(site.directory)/state", "--workers", "\(workers)",
-            ])
-        try process.wait("being ready", seconds: 30) {
-            "\(process.output)\(process.errors)".contains(" is ready")
-        }
+        try site.startHeddle(
+            binary, ["--workers", "\(workers)"], file: file, directory: site.directory,
+            cores: cores)
     }
 
     private func topology(of ports: [SwitchPort]) -> String {
@@ -39,5 +31,26 @@ struct HeddleSystem: System {
         }
         lines += furtherPorts.map { "  \($0)" }
         return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension Site {
+    /// Starts `heddle run` and waits until it is ready. Its socket and state are in `directory`.
+    @discardableResult
+    func startHeddle(
+        _ binary: String, _ options: [String], file: String, in namespace: Namespace? = nil,
+        directory: String, cores: [Int]? = nil
+    ) throws -> Program {
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+        let process = try start(
+            Placement.prefix(cores) + [
+                binary, "run", file, "--socket", "\(directory)/heddle.sock",
+                "--state", "\(directory)/state",
+            ] + options, in: namespace)
+        try process.wait("being ready", seconds: 30) {
+            "\(process.output)\(process.errors)".contains(" is ready")
+        }
+        return process
     }
 }
