@@ -112,7 +112,11 @@ let package = Package(
             ]),
         .testTarget(
             name: "ControlTests",
-            dependencies: ["Control", "ControlAPI", "Netlink", "Ports", "CLinux", "TestSupport"]),
+            dependencies: [
+                "Control", "ControlAPI", "Dataplane", "Netlink", "Ports", "Topology", "Wire",
+                "CLinux",
+                "TestSupport",
+            ]),
         .testTarget(
             name: "ReadmeTests",
             dependencies: [

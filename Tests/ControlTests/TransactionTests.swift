@@ -39,6 +39,24 @@ struct TransactionTests {
         """
     }
 
+    /// The new network is there before the old one goes, and the device's new port makes the switch
+    /// publish what it has by then.
+    @Test("may give a network's VNI to another while a device changes ports")
+    func renamedNetwork() async throws {
+        @Sendable func topology(_ network: String, _ port: String) -> String {
+            """
+            networks: {\(network): {vni: 5000}}
+            ports: {\(port): {network: \(network), tap: {namespace: n1, device: eth0}}}
+            """
+        }
+        try await ControllerLab.with(topology("a", "p1")) { lab in
+            try lab.apply(topology("b", "p2"))
+            let model = lab.controller.model.withLock { $0 }
+            let domains = model.configuration(workers: 1, captures: []).domains
+            #expect(domains.map(\.vni) == [5000])
+        }
+    }
+
     @Test(
         "that fails leaves kernel and switch as they were, and says why",
         arguments: [

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.."
 
 runs=${1:-1000000}
 [ $# -gt 0 ] && shift
-all='wire offload coalescer forwarding'
+all='wire offload coalescer forwarding tunnel'
 targets=${*:-$all}
 work=$PWD/.build/fuzz
 modules=$PWD/Sources/CPrefetch
@@ -37,7 +37,11 @@ sources() {
         ;;
     forwarding)
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \
-            Tests/Fuzz/ForwardingFuzz.swift
+            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/ForwardingFuzz.swift
+        ;;
+    tunnel)
+        echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \
+            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/TunnelFuzz*.swift
         ;;
     *)
         echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2
@@ -63,9 +67,10 @@ for target in $targets; do
     # A switch that lives on keeps memory of every execution for a while; looking for leaks after each
     # would take all the time.
     leaks=1
-    [ "$target" = forwarding ] && leaks=0
+    case $target in forwarding | tunnel) leaks=0 ;; esac
     echo "fuzz: $target, $runs runs"
-    "$work/$target.fuzz" -runs="$runs" -max_len=1600 -timeout=10 -rss_limit_mb=2048 \
+    # Swift's own backtracer would wait for libFuzzer, which prints one too.
+    SWIFT_BACKTRACE=enable=no "$work/$target.fuzz" -runs="$runs" -max_len=1600 -timeout=10 -rss_limit_mb=2048 \
         -detect_leaks="$leaks" \
         -print_final_stats=1 -verbosity=0 -artifact_prefix="$work/$target/" \
         "$work/$target" "Tests/Fuzz/Corpus/$target"

@@ -232,6 +232,10 @@ struct HostPartTests {
             Overhead(kind, over: v4).maximumPacketByteCount(underlayMTU: 1500)
                 == (isUDP ? 1450 : 1458))
         #expect(Overhead(kind, over: v6).maximumPacketByteCount(underlayMTU: 40) == 0)
+        // Of a loopback device's 65,536 bytes an IPv4 packet has at most 65,535.
+        #expect(
+            Overhead(kind, over: v4).maximumPacketByteCount(underlayMTU: 65_536)
+                == (isUDP ? 65_485 : 65_493))
     }
 
     @Test("comes with notes of what may not be meant")

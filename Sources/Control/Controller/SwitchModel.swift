@@ -84,13 +84,25 @@ struct SwitchModel: Sendable {
     /// The dataplane's configuration that carries this out.
     func configuration(workers: Int, captures: [CaptureTap]) -> DataplaneConfiguration {
         var byName: [String: NetworkSpec] = [:]
-        for network in networks { byName[network.name] = network }
+        // In the middle of an apply, before networks are removed, a new one may have the VNI of an
+        // old one: it is the old one's until then.
+        var owners: [UInt32: String] = [:]
+        for network in networks {
+            byName[network.name] = network
+            if let vni = network.vni, owners[vni] == nil { owners[vni] = network.name }
+        }
+        func vni(of network: NetworkSpec?) -> UInt32? {
+            guard let network, let vni = network.vni, owners[vni] == network.name else {
+                return nil
+            }
+            return vni
+        }
         return DataplaneConfiguration(
             domains: networks.compactMap { network in
                 domains[network.name].map {
                     DomainConfiguration(
                         number: $0, vid: network.vlan?.rawValue ?? 0, mtu: UInt32(network.mtu),
-                        vni: network.vni ?? 0)
+                        vni: vni(of: network) ?? 0)
                 }
             },
             ports: ports.compactMap { port in
@@ -113,7 +125,7 @@ struct SwitchModel: Sendable {
                         encapsulation: Encapsulation(tunnel.spec.kind),
                         remote: UnderlayAddress(tunnel.spec.remote),
                         domains: tunnel.spec.networks.compactMap {
-                            byName[$0]?.vni == nil ? nil : domains[$0]
+                            vni(of: byName[$0]) == nil ? nil : domains[$0]
                         },
                         isUp: tunnel.reason == nil,
                         maximumPacketByteCount: UInt32(tunnel.maximumPacketByteCount),

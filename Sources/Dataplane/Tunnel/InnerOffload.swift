@@ -39,7 +39,8 @@ enum InnerOffload {
         guard first >> 4 == 4, headerByteCount >= 20,
             // No fragment: its checksum is over more than is here.
             base.loadBigEndian(20, as: UInt16.self) & 0x3FFF == 0,
-            packetByteCount >= headerByteCount, 14 &+ packetByteCount <= byteCount
+            packetByteCount >= headerByteCount,
+            isPadding(base, from: 14 &+ packetByteCount, to: byteCount)
         else { return .none }
         let kind = IPProtocol(rawValue: base.load(fromByteOffset: 23, as: UInt8.self))
         let transportByteCount = packetByteCount &- headerByteCount
@@ -60,7 +61,7 @@ enum InnerOffload {
         }
         let transportByteCount = Int(base.loadBigEndian(18, as: UInt16.self))
         let kind = IPProtocol(rawValue: base.load(fromByteOffset: 20, as: UInt8.self))
-        guard 54 &+ transportByteCount <= byteCount,
+        guard isPadding(base, from: 54 &+ transportByteCount, to: byteCount),
             let field = checksumField(kind, transportByteCount)
         else { return .none }
         let pseudo = InternetChecksum.pseudoHeader(
@@ -68,6 +69,19 @@ enum InnerOffload {
         return unfinished(
             base, transportOffset: 54, field: field, pseudo: pseudo,
             packetByteCount: 40 &+ transportByteCount, mtu: mtu, gsoType: Offload.gsoTCPv6)
+    }
+
+    /// Whether nothing but zeros lies behind the packet, which change no sum: what finishes the
+    /// checksum goes to the frame's end.
+    @inline(__always)
+    private static func isPadding(
+        _ base: UnsafeRawPointer, from start: Int, to end: Int
+    ) -> Bool {
+        guard start < end else { return start == end }
+        for offset in start..<end where base.load(fromByteOffset: offset, as: UInt8.self) != 0 {
+            return false
+        }
+        return true
     }
 
     /// Where the checksum is, from the transport header; nil for a protocol without one, or when the

@@ -50,7 +50,8 @@ extension Worker {
     private mutating func decapsulate(
         _ message: IncomingMessage, _ tunnel: TunnelTable.Tunnel, place: Int
     ) {
-        guard !message.isTruncated, message.byteCount > 0 else {
+        // A segment length of nothing would never come to the message's end.
+        guard !message.isTruncated, message.byteCount > 0, message.segmentByteCount > 0 else {
             discard(
                 message, message.isTruncated ? .truncatedRead : .malformedTunnel,
                 port: tunnel.number)

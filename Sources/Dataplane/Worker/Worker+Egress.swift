@@ -36,6 +36,7 @@ extension Worker {
         activeCount = 0
         referenceCount = 0
         replyCount = 0
+        answeredPlace = -1
     }
 
     private mutating func transmit(chain head: Int32, port: UInt16) {

@@ -19,8 +19,8 @@ extension Worker {
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
-                segmentCount: frame.segmentCount, offload: frame.offload, egress: egress,
-                domain: domain))
+                segmentCount: frame.segmentCount, packetByteCount: frame.packetByteCount,
+                offload: frame.offload, egress: egress, domain: domain))
         if sent {
             peersToWake |= 1 << UInt64(owner)
         } else {
@@ -57,9 +57,14 @@ extension Worker {
                 snapshot.ports[Int(handoff.egress)].flags.contains(.up),
                 let vid = snapshot.egressVID(port: handoff.egress, domain: handoff.domain)
             {
-                chain(
-                    foreignFrames + count, to: handoff.egress, vid: vid,
-                    domain: handoff.domain)
+                // So may the way that a tunnel takes.
+                if fitsTunnel(handoff) {
+                    chain(
+                        foreignFrames + count, to: handoff.egress, vid: vid,
+                        domain: handoff.domain)
+                } else {
+                    dropCopy(.overlayMTU, to: handoff.egress, domain: handoff.domain)
+                }
             } else {
                 dropCopy(.egressDown, to: handoff.egress, domain: handoff.domain)
             }
@@ -72,6 +77,13 @@ extension Worker {
             precondition(returned, "a return ring has room for every slot")
         }
         return true
+    }
+
+    private func fitsTunnel(_ handoff: Handoff) -> Bool {
+        let egress = snapshot.ports[Int(handoff.egress)]
+        guard egress.flags.contains(.tunnel) else { return true }
+        return handoff.packetByteCount
+            <= snapshot.tunnelTable.tunnels[Int(egress.tunnel)].maximumPacketByteCount
     }
 
     /// Takes back the slots that other workers have finished with.

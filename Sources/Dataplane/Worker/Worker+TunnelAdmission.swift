@@ -39,7 +39,8 @@ extension Worker {
     private mutating func answerTooBig(
         place: Int, maximum: UInt32, domain: UInt16, ingress: UInt16
     ) {
-        guard replyCount < ReplyFrames.capacity,
+        // A flood may be too big for many tunnels: one answer, and the next packet tells of the rest.
+        guard replyCount < ReplyFrames.capacity, place != answeredPlace,
             let vid = snapshot.egressVID(port: ingress, domain: domain)
         else { return }
         // The answer stays in its place until it is transmitted: not in the middle of adding it.
@@ -53,6 +54,7 @@ extension Worker {
         let frame = replies.frames + replyCount
         frame.initialize(to: Frame(bytes: bytes, byteCount: byteCount, offload: .none))
         replyCount += 1
+        answeredPlace = place
         chain(frame, to: ingress, vid: vid, domain: domain)
     }
 }

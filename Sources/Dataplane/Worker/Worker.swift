@@ -81,6 +81,8 @@ package struct Worker: ~Copyable {
     /// Answers to packets that are too big for a tunnel.
     let replies: ReplyFrames
     var replyCount = 0
+    /// The frame that was answered last; -1 for none of this burst.
+    var answeredPlace = -1
     var replyLimiter = ReplyLimiter()
     let foreignFrames: UnsafeMutablePointer<Frame>
     let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>

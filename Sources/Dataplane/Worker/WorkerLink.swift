@@ -13,6 +13,7 @@ struct Handoff: BitwiseCopyable {
     var byteCount: UInt32
     var tci: UInt16
     var segmentCount: UInt16
+    var packetByteCount: UInt32
     var offload: Offload
     var egress: UInt16
     var domain: UInt16

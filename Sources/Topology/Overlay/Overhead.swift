@@ -27,6 +27,7 @@ package struct Overhead: Hashable, Sendable {
     /// The largest inner IP packet that an underlay of that MTU carries in one piece: the largest
     /// MTU that a network may have. Zero when nothing fits.
     package func maximumPacketByteCount(underlayMTU: Int) -> Int {
-        max(0, underlayMTU - byteCount)
+        // A loopback device's MTU is one more than an IP header can say.
+        max(0, min(underlayMTU, 0xFFFF) - byteCount)
     }
 }

@@ -1,38 +1,41 @@
-@testable import Dataplane
-
 /// A physical network in memory: datagrams go to the underlay that has their destination.
-final class MemoryNetwork {
+///
+/// It stands in for sockets and wires in tests. Its owner is one thread.
+package final class MemoryNetwork {
     private var members: [UnderlayAddress: MemoryUnderlay] = [:]
+
+    package init() {}
 
     func join(_ underlay: MemoryUnderlay) { members[underlay.address] = underlay }
     func member(_ address: UnderlayAddress) -> MemoryUnderlay? { members[address] }
 }
 
-/// An underlay in memory. Its owner is one test on one thread.
-final class MemoryUnderlay: Underlay, @unchecked Sendable {
+/// An underlay in memory. Its owner is one thread, its network's.
+package final class MemoryUnderlay: Underlay, @unchecked Sendable {
     // @unchecked: see above.
 
-    struct Datagrams {
-        var bytes: [UInt8]
-        var segmentByteCount: Int
-        var source: UnderlayAddress
-        var isTruncated = false
+    /// What travels as one message.
+    package struct Datagrams {
+        package var bytes: [UInt8]
+        package var segmentByteCount: Int
+        package var source: UnderlayAddress
+        package var isTruncated = false
     }
 
-    let address: UnderlayAddress
-    let segments: Bool
-    let sourceCount: Int
-    let pollDescriptor: Int32? = nil
+    package let address: UnderlayAddress
+    package let segments: Bool
+    package let sourceCount: Int
+    package let pollDescriptor: Int32? = nil
     /// Whether datagrams of one message arrive together, as with GRO.
-    let coalesces: Bool
-    var inbox: [Datagrams] = []
+    package let coalesces: Bool
+    package var inbox: [Datagrams] = []
     /// Every message sent, with its source port's number.
-    var sent: [(source: Int, to: UnderlayAddress, datagrams: Datagrams)] = []
-    /// Called for each message in place of delivery; returns the outcome.
-    var outcome: ((OutgoingMessage) -> DropReason)?
+    package var sent: [(source: Int, to: UnderlayAddress, datagrams: Datagrams)] = []
+    /// Called for each message before delivery; returns the outcome.
+    package var outcome: ((OutgoingMessage) -> DropReason)?
     private let network: MemoryNetwork
 
-    init(
+    package init(
         _ address: UnderlayAddress, on network: MemoryNetwork, segments: Bool = true,
         sourceCount: Int = 16, coalesces: Bool = true
     ) {
@@ -44,10 +47,9 @@ final class MemoryUnderlay: Underlay, @unchecked Sendable {
         network.join(self)
     }
 
-    func receive(into batch: inout DatagramBatch) -> ReceiveOutcome {
-        var place = 0
-        while place < DatagramBatch.capacity, !inbox.isEmpty {
-            let next = inbox.removeFirst()
+    package func receive(into batch: inout DatagramBatch) -> ReceiveOutcome {
+        let count = min(inbox.count, DatagramBatch.capacity)
+        for (place, next) in inbox.prefix(count).enumerated() {
             let buffer = batch.buffer(place)
             next.bytes.withUnsafeBytes { bytes in
                 buffer.copyMemory(
@@ -58,12 +60,12 @@ final class MemoryUnderlay: Underlay, @unchecked Sendable {
                     bytes: buffer, byteCount: next.bytes.count,
                     segmentByteCount: next.segmentByteCount, source: next.source,
                     isTruncated: next.isTruncated))
-            place += 1
         }
+        inbox.removeFirst(count)
         return inbox.isEmpty ? .drained : .more
     }
 
-    func transmit(
+    package func transmit(
         _ messages: UnsafeMutableBufferPointer<OutgoingMessage>,
         pieces: UnsafeMutablePointer<OutgoingPiece>
     ) {
@@ -83,23 +85,36 @@ final class MemoryUnderlay: Underlay, @unchecked Sendable {
             guard messages[index].outcome == .none,
                 let peer = network.member(message.destination)
             else { continue }
-            if peer.coalesces {
-                peer.inbox.append(datagrams)
-            } else {
-                for start in stride(from: 0, to: bytes.count, by: size) {
-                    let datagram = Array(bytes[start..<min(start + size, bytes.count)])
-                    peer.inbox.append(
-                        Datagrams(
-                            bytes: datagram, segmentByteCount: datagram.count, source: address))
-                }
-            }
+            peer.arrive(datagrams)
         }
     }
 
-    /// Puts a datagram in as if it came from the network.
-    func inject(_ bytes: [UInt8], from source: UnderlayAddress, segmentByteCount: Int? = nil) {
+    private func arrive(_ datagrams: Datagrams) {
+        guard !coalesces else {
+            inbox.append(datagrams)
+            return
+        }
+        let size = datagrams.segmentByteCount
+        for start in stride(from: 0, to: datagrams.bytes.count, by: size) {
+            let end = min(start + size, datagrams.bytes.count)
+            inbox.append(
+                Datagrams(
+                    bytes: Array(datagrams.bytes[start..<end]), segmentByteCount: end - start,
+                    source: datagrams.source))
+        }
+    }
+
+    /// Puts a message in as if it came from the network.
+    ///
+    /// - Precondition: it has at most ``DatagramBatch/bufferByteCount`` bytes.
+    package func inject(
+        _ bytes: [UInt8], from source: UnderlayAddress, segmentByteCount: Int? = nil,
+        isTruncated: Bool = false
+    ) {
+        precondition(bytes.count <= DatagramBatch.bufferByteCount)
         inbox.append(
             Datagrams(
-                bytes: bytes, segmentByteCount: segmentByteCount ?? bytes.count, source: source))
+                bytes: bytes, segmentByteCount: segmentByteCount ?? bytes.count, source: source,
+                isTruncated: isTruncated))
     }
 }
