@@ -14,6 +14,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case vlanNotAllowed
     case untaggedOnTrunk
     case tagOnAccess
+    case secondTag
     case sourcePinned
     case oversize
     case invalidOffload
@@ -55,6 +56,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .vlanNotAllowed: "vlan-not-allowed"
         case .untaggedOnTrunk: "untagged-on-trunk"
         case .tagOnAccess: "tag-on-access"
+        case .secondTag: "second-tag"
         case .sourcePinned: "source-pinned"
         case .oversize: "oversize"
         case .invalidOffload: "invalid-offload"
@@ -94,6 +96,8 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .vlanNotAllowed: "the frame's VLAN is not in the port's trunk"
         case .untaggedOnTrunk: "an untagged frame came to a trunk that has no native network"
         case .tagOnAccess: "a tagged frame came to an access port"
+        case .secondTag:
+            "the frame carries a second 802.1Q tag, which could lead it into another network"
         case .sourcePinned: "the source address is pinned to another port"
         case .oversize: "the packet is larger than the network's MTU"
         case .invalidOffload: "the frame's offload request contradicts its bytes"
@@ -137,6 +141,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .untaggedOnTrunk: "give the port a 'native:' network, or tag the frames at the sender"
         case .tagOnAccess:
             "make the port a trunk ('trunk: [NETWORK, …]'), or send untagged frames"
+        case .secondTag: "stack tags as 802.1ad does, with TPID 0x88A8 on the outer one"
         case .sourcePinned:
             "if the host really moved, delete its entry: 'heddle fdb delete NETWORK MAC'"
         case .oversize: "raise the network's 'mtu:', or lower the MTU at the sender"

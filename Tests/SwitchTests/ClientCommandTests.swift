@@ -180,7 +180,7 @@ struct ClientCommandTests {
 
     @Test("capture writes what it gets, and on SIGINT asks for the end and waits for it")
     func capture() async throws {
-        let switchStandIn = try StandIn(#"{"ports":[]}"#) { connection in
+        let switchStandIn = try StandIn(#"{"ports":[],"tunnels":[]}"#) { connection in
             guard case .message(let message) = try? connection.receive(),
                 case .capture(let request)? = try? DataRequest(json: message.bytes)
             else { return }

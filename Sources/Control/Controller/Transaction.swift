@@ -117,9 +117,13 @@ struct Transaction {
         if old.spec.local != spec.local || old.spec.remote != spec.remote {
             model.tunnels[place].path = try controller.path(of: spec)
             model.tunnels[place].probe = nil
+            flushes.append(FDB.FlushPattern(port: old.number))
         }
-        flushes.append(FDB.FlushPattern(port: old.number))
         let networks = Set(spec.networks)
+        for name in old.spec.networks where !networks.contains(name) {
+            guard let domain = before.domains[name] else { continue }
+            flushes.append(FDB.FlushPattern(port: old.number, domain: domain, includesStatic: true))
+        }
         model.staticEntries.removeAll { $0.port == spec.name && !networks.contains($0.network) }
     }
 

@@ -5,7 +5,8 @@ import Wire
 /// Theory of operation (IEEE 802.1Q-2022 §8.6), in this order:
 ///
 /// 1. *Normalise.* A frame shorter than its headers is a runt. An 802.1Q tag (TPID 0x8100) is
-///    popped into the frame's metadata. Provider tags (0x88A8) are payload. The sender's offload
+///    popped into the frame's metadata; a second one ends the frame. Provider tags (0x88A8) are
+///    payload. The sender's offload
 ///    request must agree with the bytes.
 /// 2. *Address checks.* A source that is a group address or zero is invalid. Destinations
 ///    01:80:C2:00:00:0X belong to the link and are never forwarded.
@@ -65,6 +66,9 @@ package enum Forwarding {
         if frame.bytes.loadBigEndian(12, as: UInt16.self) == 0x8100 {
             guard frame.byteCount >= 18 else { return .runt }
             pop(&frame)
+            // Where this frame leaves untagged, its second tag would be taken for its first: a way
+            // into any network of a trunk (VLAN hopping).
+            if frame.bytes.loadBigEndian(12, as: UInt16.self) == 0x8100 { return .secondTag }
         }
         frame.packetByteCount = frame.byteCount &- 14
         guard frame.offload.isPending else {

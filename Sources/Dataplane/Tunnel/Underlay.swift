@@ -8,7 +8,7 @@ package protocol Underlay: AnyObject, Sendable {
     /// Whether several datagrams of one length may be given to the kernel as one message
     /// (`UDP_SEGMENT`).
     var segments: Bool { get }
-    /// Source ports to spread flows over, a power of two; 1 where there are no ports.
+    /// Source ports to spread flows over, a power of two of at most 64; 1 where there are no ports.
     var sourceCount: Int { get }
     /// A descriptor that polls readable when `receive` has something; nil for an underlay that must
     /// be asked.

@@ -51,7 +51,7 @@ package final class UDPUnderlay: Underlay, @unchecked Sendable {
         offloads: UDPOffloads = .ofKernel(),
         bufferByteCount: Int = DatagramBatch.bufferByteCount
     ) throws(PortError) {
-        precondition(sourceCount > 0 && sourceCount & (sourceCount - 1) == 0)
+        precondition((1...64).contains(sourceCount) && sourceCount & (sourceCount - 1) == 0)
         receiving = try Self.receivingSocket(kind, local, port)
         coalesces =
             offloads.contains(.coalescing) && receiving.set(Int32(IPPROTO_UDP), UDP_GRO, 1)

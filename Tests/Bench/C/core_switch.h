@@ -78,9 +78,13 @@ inlined void write16(void *bytes, uint16_t value) {
 
 enum reason {
     NONE, RUNT, INVALID_SOURCE, RESERVED_ADDRESS, RESERVED_VLAN, VLAN_NOT_ALLOWED,
-    UNTAGGED_ON_TRUNK, TAG_ON_ACCESS, SOURCE_PINNED, OVERSIZE, INVALID_OFFLOAD, HAIRPIN, ISOLATED,
-    NOT_MEMBER, FLOOD_NOWHERE, TRUNCATED_READ, PORT_DOWN, EGRESS_FULL, EGRESS_DOWN, EGRESS_REJECTED,
-    EGRESS_HANDOFF_FULL, CANNOT_SEGMENT, REASONS
+    UNTAGGED_ON_TRUNK, TAG_ON_ACCESS, SECOND_TAG, SOURCE_PINNED, OVERSIZE, INVALID_OFFLOAD, HAIRPIN,
+    ISOLATED, NOT_MEMBER, FLOOD_NOWHERE, TRUNCATED_READ, PORT_DOWN,
+    // Of tunnels, of which there are none here.
+    UNKNOWN_VTEP, OWN_PACKET, MALFORMED_TUNNEL, CRITICAL_OPTION, UNKNOWN_VNI, TAG_IN_TUNNEL,
+    SPLIT_HORIZON, NO_FRAME_SLOT,
+    EGRESS_FULL, EGRESS_DOWN, EGRESS_REJECTED, EGRESS_HANDOFF_FULL, CANNOT_SEGMENT, TUNNEL_DOWN,
+    OVERLAY_MTU, REASONS
 };
 
 enum action { FORWARD, FLOOD, DROP };
@@ -405,6 +409,7 @@ inlined enum reason normalise(struct frame *frame) {
         frame->bytes = bytes + 4;
         frame->length -= 4;
         if (unlikely(is_pending(frame->offload))) never("offloads");
+        if (unlikely(read16(frame->bytes + 12) == 0x8100)) return SECOND_TAG;
     }
     frame->packet_length = frame->length - 14;
     if (unlikely(is_pending(frame->offload))) never("offloads");
