@@ -110,7 +110,12 @@ package struct Worker: ~Copyable {
         burst.refill(from: &pool)
         segments = SegmentBuffer()
         classified = .allocate(capacity: Burst.capacity)
+        // How many copies a burst makes is up to its frames: a flood larger than any before must not
+        // be the first to touch its memory.
         references = .allocate(capacity: Worker.referenceCapacity)
+        UnsafeMutableRawPointer(references).initializeMemory(
+            as: UInt8.self, repeating: 0,
+            count: Worker.referenceCapacity * MemoryLayout<Reference>.stride)
         chains = .allocate(capacity: fabric.portCapacity)
         for port in 0..<fabric.portCapacity { Worker.makeEmpty(chains + port) }
         // One place more than there are ports: ``chain`` writes before it knows.
