@@ -75,6 +75,17 @@ struct OverlayLimitTests {
         ConservationTests.check(lab.hosts[0].fabric, ports: 110)
     }
 
+    @Test("a port that has used up its answers takes none of another's")
+    func fairness() {
+        let lab = lab()
+        let other = lab.add(.access(domain: 1), to: 0)
+        let bytes = builder(to: host(2)).ipv4().udp(payload: [UInt8](repeating: 7, count: 2000))
+        for _ in 0..<200 { #expect(lab.hosts[0].ports[0].put(bytes)) }
+        _ = lab.deliveries()
+        #expect(lab.send(bytes, into: 0, of: 0).isEmpty)
+        #expect(lab.send(bytes, into: other, of: 0).count == 1)
+    }
+
     @Test("a flood reaches those that it fits, and its sender hears of the others")
     func mixed() {
         let lab = OverlayLab(hosts: 3, domains: [Self.blue], maximumPacketByteCount: 8950)

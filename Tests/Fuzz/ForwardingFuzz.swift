@@ -282,37 +282,9 @@ private final class FuzzLab {
 
     // MARK: Checks
 
-    /// The frame without its outermost tag, and the tag; nil for a runt.
-    private static func split(_ bytes: [UInt8]) -> (canonical: [UInt8], tci: UInt16?)? {
-        guard bytes.count >= 14 else { return nil }
-        guard bytes[12] == 0x81, bytes[13] == 0 else { return (bytes, nil) }
-        guard bytes.count >= 18 else { return nil }
-        return (
-            Array(bytes[..<12] + bytes[16...]), UInt16(bytes[14]) << 8 | UInt16(bytes[15])
-        )
-    }
-
-    private static func memberships(_ port: PortConfiguration) -> (
-        untagged: UInt16, tagged: [UInt16]
-    ) {
-        switch port.membership {
-        case .access(let domain): (domain, [])
-        case .trunk(let domains, let native): (native ?? 0, domains)
-        }
-    }
-
-    /// The domain that a frame belongs to, worked out from the configuration alone; nil for none.
-    private static func domain(tci: UInt16?, at port: PortConfiguration) -> UInt16? {
-        let vid = (tci ?? 0) & 0xFFF
-        let (untagged, tagged) = memberships(port)
-        if vid == 0 { return untagged == 0 ? nil : untagged }
-        guard case .trunk = port.membership, vid % 10 == 0 else { return nil }
-        return tagged.contains(vid / 10) ? vid / 10 : nil
-    }
-
     private func checkOutputs(of sent: [UInt8], ingress: PortConfiguration, hasFlooded: Bool) {
-        let original = FuzzLab.split(sent)
-        let domain = original.flatMap { FuzzLab.domain(tci: $0.tci, at: ingress) }
+        let original = ReferenceModel.split(sent)
+        let domain = original.flatMap { ReferenceModel.domain(tci: $0.tci, at: ingress) }
         var reached = 0
         for number in 0..<FuzzLab.portCapacity {
             for attachment in attachments[number] {
@@ -320,7 +292,7 @@ private final class FuzzLab {
                 while let (bytes, offload) = attachment.take() {
                     count += 1
                     guard let original, let domain, let egress = configurations[number],
-                        let result = FuzzLab.split(bytes)
+                        let result = ReferenceModel.split(bytes)
                     else { preconditionFailure("a frame came out that had no domain or no port") }
                     precondition(egress.port === attachment, "to a port that was replaced")
                     precondition(number != Int(ingress.number), "out of the port it came from")
@@ -340,7 +312,7 @@ private final class FuzzLab {
         of original: (canonical: [UInt8], tci: UInt16?), domain: UInt16,
         at egress: PortConfiguration
     ) {
-        let (untagged, tagged) = FuzzLab.memberships(egress)
+        let (untagged, tagged) = ReferenceModel.memberships(egress)
         if untagged == domain {
             // A tag that is left is the payload's own.
             precondition(

@@ -78,8 +78,10 @@ final class TunnelFuzzLab {
     private func reset(_ input: inout FuzzInput) {
         time = TunnelFuzzLab.startTime
         command(.flush(FDB.FlushPattern(includesStatic: true)))
-        first.replyLimiter = ReplyLimiter(perSecond: 10, burst: 3)
-        second.replyLimiter = ReplyLimiter(perSecond: 10, burst: 3)
+        for port in 0..<fabric.portCapacity {
+            first.replyLimiters[port] = ReplyLimiter(perSecond: 10, burst: 3)
+            second.replyLimiters[port] = ReplyLimiter(perSecond: 10, burst: 3)
+        }
         fabric.fdb.state.pointee.sweepCursor = 0
         fabric.fdb.state.pointee.sweepTick = Worker.tick(time)
         for underlay in sockets.joined() {

@@ -22,37 +22,6 @@ struct Arrived {
 }
 
 extension TunnelFuzzLab {
-    /// The frame without its outermost tag, and the tag; nil for a runt.
-    private static func split(
-        _ bytes: ArraySlice<UInt8>
-    ) -> (canonical: ArraySlice<UInt8>, tci: UInt16?)? {
-        let bytes = Array(bytes)
-        guard bytes.count >= 14 else { return nil }
-        guard bytes[12] == 0x81, bytes[13] == 0 else { return (bytes[...], nil) }
-        guard bytes.count >= 18 else { return nil }
-        return (
-            (bytes[..<12] + bytes[16...])[...], UInt16(bytes[14]) << 8 | UInt16(bytes[15])
-        )
-    }
-
-    private static func memberships(
-        _ port: PortConfiguration
-    ) -> (untagged: UInt16, tagged: [UInt16]) {
-        switch port.membership {
-        case .access(let domain): (domain, [])
-        case .trunk(let domains, let native): (native ?? 0, domains)
-        }
-    }
-
-    /// The domain that a port's frame belongs to; nil for none.
-    private static func domain(tci: UInt16?, at port: PortConfiguration) -> UInt16? {
-        let vid = (tci ?? 0) & 0xFFF
-        let (untagged, tagged) = memberships(port)
-        if vid == 0 { return untagged == 0 ? nil : untagged }
-        guard case .trunk = port.membership, vid % 10 == 0 else { return nil }
-        return tagged.contains(vid / 10) ? vid / 10 : nil
-    }
-
     private func takeAll(_ visit: (PortConfiguration, [UInt8], Offload) -> Void) {
         for (number, kinds) in attachments.enumerated() {
             for attachment in kinds {
@@ -72,13 +41,13 @@ extension TunnelFuzzLab {
     // MARK: Of a port's frame
 
     func checkOutputs(of sent: SentFrame) {
-        let original = TunnelFuzzLab.split(sent.bytes[...])
-        let domain = original.flatMap { TunnelFuzzLab.domain(tci: $0.tci, at: sent.ingress) }
+        let original = ReferenceModel.split(sent.bytes[...])
+        let domain = original.flatMap { ReferenceModel.domain(tci: $0.tci, at: sent.ingress) }
         takeAll { port, bytes, offload in
-            guard let original, let domain, let result = TunnelFuzzLab.split(bytes[...]) else {
+            guard let original, let domain, let result = ReferenceModel.split(bytes[...]) else {
                 preconditionFailure("a frame came out that had no domain")
             }
-            let (untagged, tagged) = TunnelFuzzLab.memberships(port)
+            let (untagged, tagged) = ReferenceModel.memberships(port)
             precondition(untagged == domain || tagged.contains(domain), "no member")
             if port.number == sent.ingress.number {
                 precondition(sent.wasTooBig, "out of the port it came from")
@@ -212,7 +181,7 @@ extension TunnelFuzzLab {
             guard case .frame(let vni, let headerByteCount) = reading, vni != 0,
                 let domain = configuration.domains.first(where: { $0.vni == vni })?.number,
                 tunnel.domains.contains(domain),
-                let frame = TunnelFuzzLab.split(datagram.dropFirst(headerByteCount)),
+                let frame = ReferenceModel.split(datagram.dropFirst(headerByteCount)),
                 (frame.tci ?? 0) & 0xFFF == 0
             else { continue }
             result.append(Arrived(domain: domain, canonical: frame.canonical.prefix(14)))
@@ -225,7 +194,7 @@ extension TunnelFuzzLab {
             precondition(underlay.sent.isEmpty, "from a tunnel by a tunnel")
         }
         takeAll { port, bytes, offload in
-            let (untagged, tagged) = TunnelFuzzLab.memberships(port)
+            let (untagged, tagged) = ReferenceModel.memberships(port)
             let isExplained = arrived.contains { frame in
                 if untagged == frame.domain {
                     return bytes.prefix(14).elementsEqual(frame.canonical)

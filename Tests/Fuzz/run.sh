@@ -37,11 +37,13 @@ sources() {
         ;;
     forwarding)
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \
-            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/ForwardingFuzz.swift
+            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/ReferenceModel.swift \
+            Tests/Fuzz/ForwardingFuzz.swift
         ;;
     tunnel)
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \
-            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/TunnelFuzz*.swift
+            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/ReferenceModel.swift \
+            Tests/Fuzz/TunnelFuzz*.swift
         ;;
     *)
         echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2

@@ -158,7 +158,8 @@ struct HostPartTests {
         for (name, text) in rows {
             let error = #expect(throws: HostPartError.self) { try topology.part(of: name) }
             #expect(
-                error?.description == text + "say which of its hosts this is with '--host NAME'")
+                error?.description
+                    == text + "say which of its hosts this is with 'heddle run --host NAME'")
         }
     }
 

@@ -66,8 +66,10 @@ extension Controller {
     /// is under way, as ``handle(_:in:)`` does.
     func follow(_ states: [PathState]) {
         update { model in
-            for state in states {
-                guard let place = model.tunnels.firstIndex(where: { $0.spec.name == state.name })
+            for name in states.map(\.name) {
+                // As it is now: an apply that we waited for may have given the tunnel another way.
+                guard let place = model.tunnels.firstIndex(where: { $0.spec.name == name }),
+                    let state = paths.state(of: name)
                 else { continue }
                 model.tunnels[place].path = state
             }

@@ -23,10 +23,10 @@ struct Transaction {
         let lines: [String]
     }
 
-    private let controller: Controller
-    private let before: SwitchModel
+    let controller: Controller
+    let before: SwitchModel
     private let stateBefore: InstanceState
-    private(set) var model: SwitchModel
+    var model: SwitchModel
     private(set) var state: InstanceState
     /// What was on record before this apply began: of an earlier run, after a crash.
     private var recordedBefore: [InstanceState.DeviceRecord] { stateBefore.devices }
@@ -37,7 +37,7 @@ struct Transaction {
     private var retiring: [LivePort] = []
     private var retiringNamespaces: [String] = []
     private var touched: [String] = []
-    private var flushes: [FDB.FlushPattern] = []
+    var flushes: [FDB.FlushPattern] = []
 
     init(
         _ controller: Controller, model: SwitchModel, state: InstanceState, target: Topology
@@ -90,56 +90,6 @@ struct Transaction {
         case .changeTunnel(_, let to): try changeTunnel(to)
         case .removeTunnel(let name): removeTunnel(name)
         }
-    }
-
-    // MARK: Tunnels
-
-    private mutating func addTunnel(_ spec: TunnelSpec) throws {
-        guard model.tunnels.count < Controller.tunnelLimit else {
-            throw SystemError(
-                "add tunnel '\(spec.name)'", .noMemory,
-                remedy: "one switch has \(Controller.tunnelLimit) tunnels at most: use fewer "
-                    + "encapsulations or hosts")
-        }
-        try openUnderlay(spec.underlay)
-        model.tunnels.append(
-            LiveTunnel(
-                spec: spec, number: number(for: spec.name), path: try controller.path(of: spec)))
-    }
-
-    private mutating func changeTunnel(_ spec: TunnelSpec) throws {
-        guard let place = model.tunnels.firstIndex(where: { $0.spec.name == spec.name }) else {
-            return
-        }
-        let old = model.tunnels[place]
-        try openUnderlay(spec.underlay)
-        model.tunnels[place].spec = spec
-        if old.spec.local != spec.local || old.spec.remote != spec.remote {
-            model.tunnels[place].path = try controller.path(of: spec)
-            model.tunnels[place].probe = nil
-            flushes.append(FDB.FlushPattern(port: old.number))
-        }
-        let networks = Set(spec.networks)
-        for name in old.spec.networks where !networks.contains(name) {
-            guard let domain = before.domains[name] else { continue }
-            flushes.append(FDB.FlushPattern(port: old.number, domain: domain, includesStatic: true))
-        }
-        model.staticEntries.removeAll { $0.port == spec.name && !networks.contains($0.network) }
-    }
-
-    private mutating func removeTunnel(_ name: String) {
-        guard let place = model.tunnels.firstIndex(where: { $0.spec.name == name }) else { return }
-        let tunnel = model.tunnels.remove(at: place)
-        flushes.append(FDB.FlushPattern(port: tunnel.number, includesStatic: true))
-        model.staticEntries.removeAll { $0.port == name }
-    }
-
-    /// The sockets that a tunnel needs; closed again with the model that holds them.
-    private mutating func openUnderlay(_ spec: UnderlaySpec) throws {
-        guard !model.underlays.contains(where: { $0.spec == spec }) else { return }
-        // Of that name with another address: a number is one underlay's at a time.
-        model.underlays.removeAll { $0.spec.name == spec.name }
-        model.underlays.append(try LiveUnderlay.open(spec, number: number(for: spec.name)))
     }
 
     private mutating func createNamespace(_ name: String) throws {
@@ -307,7 +257,7 @@ struct Transaction {
     // MARK: Numbers and records
 
     /// The number that the name had before, or the lowest that nobody has.
-    private mutating func number(for name: String) -> UInt16 {
+    mutating func number(for name: String) -> UInt16 {
         var taken = Set(model.countedNames.map(\.number))
         taken.formUnion(retiring.filter { $0.spec.name != name }.map(\.number))
         if let known = state.portNumbers[name], !taken.contains(known) { return known }

@@ -159,7 +159,7 @@ package enum TooBigReply {
 }
 
 /// A token bucket for replies (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 (f)): whoever sends
-/// too large packets at line rate is not answered at line rate. One per worker.
+/// too large packets at line rate is not answered at line rate. One per port.
 package struct ReplyLimiter {
     private let intervalNanoseconds: UInt64
     private let burstNanoseconds: UInt64

@@ -66,7 +66,12 @@ extension Worker {
                     dropCopy(.overlayMTU, to: handoff.egress, domain: handoff.domain)
                 }
             } else {
-                dropCopy(.egressDown, to: handoff.egress, domain: handoff.domain)
+                let isTunnel =
+                    owns(handoff.egress)
+                    && snapshot.ports[Int(handoff.egress)].flags.contains(.tunnel)
+                dropCopy(
+                    isTunnel ? .tunnelDown : .egressDown, to: handoff.egress,
+                    domain: handoff.domain)
             }
             count += 1
         }

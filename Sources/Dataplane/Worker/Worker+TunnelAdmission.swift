@@ -49,7 +49,7 @@ extension Worker {
         guard
             case .reply(let byteCount) = TooBigReply.build(
                 for: burst.frames[place].buffer, mtu: Int(maximum), into: room),
-            let bytes = room.baseAddress, replyLimiter.admit(at: time)
+            let bytes = room.baseAddress, replyLimiters[Int(ingress)].admit(at: time)
         else { return }
         let frame = replies.frames + replyCount
         frame.initialize(to: Frame(bytes: bytes, byteCount: byteCount, offload: .none))

@@ -83,7 +83,8 @@ package struct Worker: ~Copyable {
     var replyCount = 0
     /// The frame that was answered last; -1 for none of this burst.
     var answeredPlace = -1
-    var replyLimiter = ReplyLimiter()
+    /// By the port that is answered, so that no tenant uses up another's answers.
+    let replyLimiters: UnsafeMutablePointer<ReplyLimiter>
     let foreignFrames: UnsafeMutablePointer<Frame>
     let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>
     /// Workers that got a handover in this round and must be woken.
@@ -128,6 +129,8 @@ package struct Worker: ~Copyable {
         writer = MessageWriter()
         tunnelFlows = .allocate(capacity: Burst.capacity)
         replies = ReplyFrames()
+        replyLimiters = .allocate(capacity: fabric.portCapacity)
+        replyLimiters.initialize(repeating: ReplyLimiter(), count: fabric.portCapacity)
         foreignFrames = .allocate(capacity: Burst.capacity)
         foreignSlots = .allocate(capacity: Burst.capacity)
         link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
@@ -143,6 +146,7 @@ package struct Worker: ~Copyable {
         tagHeads.deallocate()
         tunnelFlows.deallocate()
         replies.deallocate()
+        replyLimiters.deallocate()
         foreignFrames.deallocate()
         foreignSlots.deallocate()
     }
@@ -244,186 +248,5 @@ package struct Worker: ~Copyable {
     /// Nanoseconds after which the worker wants a round though nothing happens; nil for never.
     package var wakeInterval: UInt64? {
         ownsFDB && fabric.fdb.learnedCount > 0 ? 1_000_000_000 : nil
-    }
-
-    // MARK: Deciding a burst
-
-    mutating func forward(ingress: UInt16) {
-        // Twice the same code: the owner's has no trace of validation in it.
-        if ownsFDB {
-            forward(
-                ingress: ingress,
-                in: Forwarding.Context(
-                    snapshot: snapshot, fdb: fabric.fdb, isOwner: true, now: tick))
-        } else {
-            forwardAsReader(ingress: ingress)
-        }
-    }
-
-    @inline(never)
-    private mutating func forwardAsReader(ingress: UInt16) {
-        forward(
-            ingress: ingress,
-            in: Forwarding.Context(
-                snapshot: snapshot, fdb: fabric.fdb, isOwner: false, now: tick))
-    }
-
-    @inline(always)
-    private mutating func forward(ingress: UInt16, in context: Forwarding.Context) {
-        let frames = burst.frames
-        let count = burst.count
-        var port = Tally()
-        // First pass: everything up to the table.
-        for place in 0..<count {
-            let frame = frames + place
-            port.bytes &+= UInt64(frame.pointee.byteCount)
-            let fault = Forwarding.normalise(&frame.pointee)
-            port.segments &+= UInt64(frame.pointee.segmentCount)
-            guard fault == .none else {
-                (classified + place).initialize(to: .drop(fault))
-                continue
-            }
-            (classified + place).initialize(
-                to: Forwarding.classify(frame.pointee, ingress: ingress, in: context))
-            context.table.prefetch(classified[place].sourceHome)
-            context.table.prefetch(classified[place].destinationHome)
-        }
-
-        // Second pass. The frames of an access port are all of one domain and counted together, as
-        // are those of a tunnel's first one; on a trunk any frame's may be another, which no branch
-        // predictor can guess.
-        let home =
-            context.ports[Int(ingress)].flags.contains(.tunnel)
-            ? frames.pointee.domain : context.ports[Int(ingress)].untaggedDomain
-        var tally = Tally()
-        var flooded: UInt64 = 0
-        for place in 0..<count {
-            let frame = frames + place
-            let verdict = Forwarding.resolve(classified[place], ingress: ingress, in: context)
-            let forwarded: UInt64 = verdict.action == .forward ? 1 : 0
-            if verdict.domain == home {
-                tally.frames &+= 1
-                tally.bytes &+= UInt64(frame.pointee.byteCount)
-                tally.segments &+= UInt64(frame.pointee.segmentCount)
-                tally.forwarded &+= forwarded
-            } else if verdict.domain != 0 {
-                counters.addReceived(
-                    Tally(
-                        frames: 1, bytes: UInt64(frame.pointee.byteCount),
-                        segments: UInt64(frame.pointee.segmentCount), forwarded: forwarded),
-                    domain: verdict.domain)
-            }
-            port.forwarded &+= forwarded
-            if verdict.learning == .refresh {
-                context.table.refresh(at: verdict.sourceIndex, now: context.now)
-            } else if verdict.learning != .none {
-                learn(FDBKey(word: classified[place].source), ingress: ingress)
-            }
-            switch verdict.action {
-            case .forward:
-                deliver(
-                    place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain,
-                    ingress: ingress)
-            case .flood:
-                if flood(place: place, ingress: ingress, domain: verdict.domain) {
-                    flooded &+= 1
-                    counters.add(1, .flooded, domain: verdict.domain)
-                } else {
-                    counters.drop(.floodNowhere, port: ingress, domain: verdict.domain)
-                }
-            case .drop:
-                counters.drop(verdict.reason, port: ingress, domain: verdict.domain)
-            }
-        }
-        if home != 0 { counters.addReceived(tally, domain: home) }
-        port.frames = UInt64(count)
-        counters.addReceived(port, port: ingress)
-        counters.add(flooded, .flooded, port: ingress)
-    }
-
-    /// Learns or moves an address that was heard at `ingress`. Apart, as all that is rare, so that
-    /// the loop over a burst keeps its registers.
-    @inline(never)
-    private mutating func learn(_ key: FDBKey, ingress: UInt16) {
-        let isSticky = snapshot.ports[Int(ingress)].flags.contains(.sticky)
-        if ownsFDB {
-            fabric.fdb.learn(key, port: ingress, sticky: isSticky, now: tick)
-        } else if link.learns.push(
-            LearnRequest(key: key.word, port: ingress, isSticky: isSticky, tick: tick))
-        {
-            peersToWake |= 1
-        }
-        // A full ring loses the request, not the frame: the next frame asks again.
-    }
-
-    /// Delivers a frame to every member of the domain that it may reach; false when there is none.
-    private mutating func flood(place: Int, ingress: UInt16, domain: UInt16) -> Bool {
-        let entry = snapshot.domains[Int(domain)]
-        let flags = snapshot.ports[Int(ingress)].flags
-        var reached = false
-        for position in Int(entry.floodStart)..<Int(entry.floodStart + entry.floodCount) {
-            let member = snapshot.members[position]
-            if member.port == ingress { continue }
-            let egress = snapshot.ports[Int(member.port)]
-            if !flags.intersection(egress.flags).isDisjoint(with: .apart) { continue }
-            reached = true
-            if egress.flags.contains(.tunnel),
-                !mayEnterTunnel(place: place, member.port, domain: domain, ingress: ingress)
-            {
-                continue
-            }
-            if Int(egress.worker) == index {
-                chain(burst.frames + place, to: member.port, vid: member.vid, domain: domain)
-            } else {
-                handOverCopy(place: place, to: member.port, domain: domain)
-            }
-        }
-        return reached
-    }
-
-    /// Delivers a unicast frame.
-    @inline(__always)
-    private mutating func deliver(
-        place: Int, to egress: UInt16, vid: UInt16, _ domain: UInt16, ingress: UInt16
-    ) {
-        if snapshot.ports[Int(egress)].flags.contains(.tunnel),
-            !mayEnterTunnel(place: place, egress, domain: domain, ingress: ingress)
-        {
-            return
-        }
-        if Int(snapshot.ports[Int(egress)].worker) == index {
-            chain(burst.frames + place, to: egress, vid: vid, domain: domain)
-        } else {
-            handOver(place: place, to: egress, domain: domain)
-        }
-    }
-
-    /// Adds a copy to the end of a port's chain.
-    @inline(__always)
-    mutating func chain(
-        _ frame: UnsafeMutablePointer<Frame>, to egress: UInt16, vid: UInt16, domain: UInt16
-    ) {
-        if referenceCount == Worker.referenceCapacity { transmitEarly() }
-        let reference = references + referenceCount
-        reference.initialize(to: Reference(next: -1, vid: vid, domain: domain, frame: frame))
-        // Egress ports come in any order: no branch for the first copy of a port.
-        let list = chains + Int(egress)
-        activePorts[activeCount] = egress
-        activeCount &+= list.pointee.head < 0 ? 1 : 0
-        list.pointee.tail.pointee = Int32(truncatingIfNeeded: referenceCount)
-        list.pointee.tail = UnsafeMutableRawPointer(reference)
-            .assumingMemoryBound(to: Int32.self)
-        referenceCount &+= 1
-    }
-
-    @inline(never)
-    private mutating func transmitEarly() { transmitAll() }
-
-    /// Empties a chain.
-    @inline(__always)
-    static func makeEmpty(_ list: UnsafeMutablePointer<Chain>) {
-        list.initialize(
-            to: Chain(
-                head: -1, tail: UnsafeMutableRawPointer(list).assumingMemoryBound(to: Int32.self)))
     }
 }

@@ -51,7 +51,7 @@ package enum HostPartError: Error, Equatable, CustomStringConvertible {
                 near
                 ?? (declared.count <= 8 ? "; it has \(keyList(declared, joinedBy: "and"))" : "")
             return "the topology has no host '\(name)'\(hint): "
-                + "say which of its hosts this is with '--host NAME'"
+                + "say which of its hosts this is with 'heddle run --host NAME'"
         }
     }
 }

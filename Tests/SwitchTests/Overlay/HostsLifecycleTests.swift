@@ -159,7 +159,7 @@ extension SystemTests {
                 let said = process.standardError
                 #expect(said.contains("the topology has no host '"), "\(said)")
                 #expect(said.contains("it has 'alpha' and 'beta'"), "\(said)")
-                #expect(said.contains("'--host NAME'"), "\(said)")
+                #expect(said.contains("'heddle run --host NAME'"), "\(said)")
                 let near = try lab.launchSwitch(file, ["--host", "alpah"])
                 #expect(try near.waitForEnd() == 1)
                 #expect(near.standardError.contains("did you mean 'alpha'?"))
