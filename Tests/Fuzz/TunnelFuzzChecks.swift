@@ -22,6 +22,12 @@ struct Arrived {
 }
 
 extension TunnelFuzzLab {
+    private static func split(
+        _ bytes: ArraySlice<UInt8>
+    ) -> (canonical: ArraySlice<UInt8>, tci: UInt16?)? {
+        ReferenceModel.split(bytes).map { ($0.canonical[...], $0.tci) }
+    }
+
     private func takeAll(_ visit: (PortConfiguration, [UInt8], Offload) -> Void) {
         for (number, kinds) in attachments.enumerated() {
             for attachment in kinds {
@@ -41,10 +47,10 @@ extension TunnelFuzzLab {
     // MARK: Of a port's frame
 
     func checkOutputs(of sent: SentFrame) {
-        let original = ReferenceModel.split(sent.bytes[...])
+        let original = TunnelFuzzLab.split(sent.bytes[...])
         let domain = original.flatMap { ReferenceModel.domain(tci: $0.tci, at: sent.ingress) }
         takeAll { port, bytes, offload in
-            guard let original, let domain, let result = ReferenceModel.split(bytes[...]) else {
+            guard let original, let domain, let result = TunnelFuzzLab.split(bytes[...]) else {
                 preconditionFailure("a frame came out that had no domain")
             }
             let (untagged, tagged) = ReferenceModel.memberships(port)
@@ -181,7 +187,7 @@ extension TunnelFuzzLab {
             guard case .frame(let vni, let headerByteCount) = reading, vni != 0,
                 let domain = configuration.domains.first(where: { $0.vni == vni })?.number,
                 tunnel.domains.contains(domain),
-                let frame = ReferenceModel.split(datagram.dropFirst(headerByteCount)),
+                let frame = TunnelFuzzLab.split(datagram.dropFirst(headerByteCount)),
                 (frame.tci ?? 0) & 0xFFF == 0
             else { continue }
             result.append(Arrived(domain: domain, canonical: frame.canonical.prefix(14)))
