@@ -56,19 +56,23 @@ package struct PortConfiguration: Sendable {
     package var isIsolated: Bool
     /// Addresses learned here stay here until they age.
     package var isSticky: Bool
+    /// Whether somebody is at the other end. Floods leave out a port where nobody is; what is sent
+    /// to it alone is dropped there.
+    package var hasPeer: Bool
     /// The worker that receives from and transmits to the port.
     package var worker: Int
     package var port: any Port
 
     package init(
         number: UInt16, membership: Membership, isUp: Bool = true, isIsolated: Bool = false,
-        isSticky: Bool = false, worker: Int = 0, port: any Port
+        isSticky: Bool = false, hasPeer: Bool = true, worker: Int = 0, port: any Port
     ) {
         self.number = number
         self.membership = membership
         self.isUp = isUp
         self.isIsolated = isIsolated
         self.isSticky = isSticky
+        self.hasPeer = hasPeer
         self.worker = worker
         self.port = port
     }

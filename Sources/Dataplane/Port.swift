@@ -67,4 +67,26 @@ package protocol Port: AnyObject, Sendable {
     func receive(into burst: inout Burst) -> ReceiveOutcome
     /// Sends every entry, in order, and sets each one's outcome.
     func transmit(_ entries: UnsafeMutableBufferPointer<TransmitEntry>)
+    /// Whether an entry may have a tail; otherwise borrowed frames are gathered first.
+    var takesSegments: Bool { get }
+    /// The last transmit of what was received last is over: what it borrowed may go back.
+    func releaseBurst()
+
+    /// Whether the peer shares memory with the switch instead of being asked by system calls: such
+    /// a port is asked again and again while its worker is awake, and sleeps when it was armed.
+    var isRing: Bool { get }
+    /// Wants to be told by ``pollDescriptor`` when there is something to receive; false when there
+    /// is already.
+    func arm() -> Bool
+    /// Takes back ``arm()``: notifications are not wanted, and one that came is done with.
+    func disarm()
+}
+
+/// A port that asks the kernel, copies what it receives, and takes frames in two pieces.
+extension Port {
+    package var takesSegments: Bool { false }
+    package func releaseBurst() {}
+    package var isRing: Bool { false }
+    package func arm() -> Bool { true }
+    package func disarm() {}
 }

@@ -7,6 +7,10 @@ class PortHandle {
     var offloads: OffloadSet { fatalError("abstract") }
     func receive(into burst: inout Burst) -> ReceiveOutcome { fatalError("abstract") }
     func transmit(_ entries: UnsafeMutableBufferPointer<TransmitEntry>) { fatalError("abstract") }
+    func releaseBurst() { fatalError("abstract") }
+    final let takesSegments: Bool
+
+    fileprivate init(takesSegments: Bool) { self.takesSegments = takesSegments }
 
     /// The handle of a port.
     static func make(_ port: some Port) -> PortHandle { TypedPortHandle(port) }
@@ -15,13 +19,17 @@ class PortHandle {
 private final class TypedPortHandle<P: Port>: PortHandle {
     private let port: P
 
-    init(_ port: P) { self.port = port }
+    init(_ port: P) {
+        self.port = port
+        super.init(takesSegments: port.takesSegments)
+    }
 
     override var offloads: OffloadSet { port.offloads }
     override func receive(into burst: inout Burst) -> ReceiveOutcome { port.receive(into: &burst) }
     override func transmit(_ entries: UnsafeMutableBufferPointer<TransmitEntry>) {
         port.transmit(entries)
     }
+    override func releaseBurst() { port.releaseBurst() }
 }
 
 /// A place in a snapshot's table of handles.
@@ -47,4 +55,10 @@ struct PortReference {
     func transmit(_ entries: UnsafeMutableBufferPointer<TransmitEntry>) {
         handle._withUnsafeGuaranteedRef { $0.transmit(entries) }
     }
+
+    @inline(__always)
+    var takesSegments: Bool { handle._withUnsafeGuaranteedRef { $0.takesSegments } }
+
+    @inline(__always)
+    func releaseBurst() { handle._withUnsafeGuaranteedRef { $0.releaseBurst() } }
 }

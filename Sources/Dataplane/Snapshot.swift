@@ -160,7 +160,8 @@ package final class Snapshot: @unchecked Sendable {
 
         // Flood lists, one after the other in a single block.
         var lists = [[Member]](repeating: [], count: domainCount)
-        for port in configuration.ports.sorted(by: { $0.number < $1.number }) where port.isUp {
+        for port in configuration.ports.sorted(by: { $0.number < $1.number })
+        where port.isUp && port.hasPeer {
             switch port.membership {
             case .access(let domain):
                 lists[Int(domain)].append(Member(port: port.number, vid: 0))

@@ -136,6 +136,9 @@ static inline int clinux_recvmmsg(
 // -- A parameter of a transparent union type (glibc's __SOCKADDR_ARG) takes no NULL from Swift.
 
 static inline int clinux_accept(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
+static inline int clinux_accept_nonblocking(int fd) {
+    return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
 
 // -- A global variable, which Swift 6 takes for shared mutable state; read it before threads start
 // or leave setenv alone, as Heddle does.

@@ -81,7 +81,15 @@ package enum Forwarding {
     /// Checks what the sender left to us; apart, so that the loops over plain frames stay short.
     @inline(never)
     private static func admit(_ frame: inout Frame) -> DropReason {
-        switch frame.offload.admit(frame.buffer, byteCount: Int(frame.byteCount)) {
+        let request = frame.offload
+        var finding = frame.offload.admit(frame.buffer, byteCount: Int(frame.byteCount))
+        // The headers of a borrowed frame may be longer than what was copied of it.
+        if case .invalid(.malformedHeaders) = finding, frame.isBorrowed {
+            frame.gather()
+            frame.offload = request
+            finding = frame.offload.admit(frame.buffer, byteCount: Int(frame.byteCount))
+        }
+        switch finding {
         case .plain, .checksumOnly: break
         case .gso(let gso):
             frame.packetByteCount = UInt32(truncatingIfNeeded: gso.maximumSegmentIPByteCount)

@@ -11,15 +11,25 @@ package struct Burst: ~Copyable {
     package private(set) var limit = 0
     let frames: UnsafeMutablePointer<Frame>
     let slots: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// Pieces of borrowed frames, those of one frame together.
+    private let segments: UnsafeMutablePointer<FrameSegment>
+    private var segmentCount = 0
+    /// Pieces that all borrowed frames of a burst have at most: 32 for each frame.
+    package static let segmentCapacity = 2048
 
     package init() {
         frames = .allocate(capacity: Burst.capacity)
         slots = .allocate(capacity: Burst.capacity)
+        segments = .allocate(capacity: Burst.segmentCapacity)
+        segments.initialize(
+            repeating: FrameSegment(bytes: UnsafeRawPointer(slots), byteCount: 0),
+            count: Burst.segmentCapacity)
     }
 
     deinit {
         frames.deallocate()
         slots.deallocate()
+        segments.deallocate()
     }
 
     package var isFull: Bool { count >= limit }
@@ -43,6 +53,34 @@ package struct Burst: ~Copyable {
                 bytes: slots[count] + SlotSize.headroom, byteCount: byteCount, offload: offload))
         frames[count].domain = domain
         count &+= 1
+    }
+
+    /// Room for the pieces of the next borrowed frame. A frame of more pieces is copied whole.
+    package var nextSegments: UnsafeMutableBufferPointer<FrameSegment> {
+        UnsafeMutableBufferPointer(
+            start: segments + segmentCount, count: Burst.segmentCapacity - segmentCount)
+    }
+
+    /// Adds a frame whose first bytes were written at ``nextBytes`` and whose other pieces were put
+    /// into the first of ``nextSegments``. They are read until the burst is released.
+    ///
+    /// - Parameters:
+    ///   - headByteCount: bytes at ``nextBytes``: at least those of the Ethernet header and of two
+    ///     tags, and of every header that is to be understood.
+    ///   - byteCount: the frame's length, all pieces included.
+    @inline(__always)
+    package mutating func append(
+        headByteCount: Int, segmentCount count: Int, byteCount: Int, offload: Offload
+    ) {
+        precondition(
+            headByteCount <= byteCount && count <= Burst.segmentCapacity - segmentCount)
+        append(byteCount: byteCount, offload: offload)
+        guard count > 0 else { return }
+        let frame = frames + (self.count - 1)
+        frame.pointee.tail = UnsafePointer(segments + segmentCount)
+        frame.pointee.tailCount = UInt16(truncatingIfNeeded: count)
+        frame.pointee.tailByteCount = UInt32(truncatingIfNeeded: byteCount - headByteCount)
+        segmentCount &+= count
     }
 
     /// The slots of the places that can still be filled, in order, for a port that fills several at
@@ -92,6 +130,7 @@ package struct Burst: ~Copyable {
         }
         limit = kept
         count = 0
+        segmentCount = 0
     }
 
     /// Returns every slot to the pool.

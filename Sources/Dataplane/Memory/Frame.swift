@@ -11,6 +11,11 @@ import Wire
 ///     ├── headroom, 128 bytes ──┤├────────── up to 64 KiB of frame ──────────┤
 ///                    vnet header ▲ bytes
 ///
+/// A *borrowed* frame has only its first bytes in the slot, copied there once: they alone are parsed
+/// and rewritten. The rest, its ``tail``, stays in memory of the lender (a guest, a mapped ring),
+/// which may change it at any time, until the burst's last transmit. ``gather()`` ends the loan for
+/// whoever needs all bytes in one piece.
+///
 /// The value is trivial (no references) and copied freely inside a burst; the slot that `bytes`
 /// points into belongs to the burst.
 package struct Frame {
@@ -24,10 +29,16 @@ package struct Frame {
     package var segmentCount: UInt16
     /// The bridge domain that a tunnel's VNI named; 0 for a frame that came by a port.
     package var domain: UInt16
+    /// Segments in ``tail``; 0 for a frame that is all in its slot.
+    package var tailCount: UInt16
     /// The layer-3 packet's length, or the longest segment's: what an MTU is compared with.
     package var packetByteCount: UInt32
+    /// Bytes in all segments of ``tail``.
+    package var tailByteCount: UInt32
     /// Unfinished work that the sender left to us: partial checksum, super-frame.
     package var offload: Offload
+    /// What is borrowed: the frame's end, piece by piece.
+    package var tail: UnsafePointer<FrameSegment>?
 
     package init(bytes: UnsafeMutableRawPointer, byteCount: Int, offload: Offload) {
         self.bytes = bytes
@@ -35,16 +46,34 @@ package struct Frame {
         self.tci = 0
         self.segmentCount = 1
         self.domain = 0
+        self.tailCount = 0
         self.packetByteCount = 0
+        self.tailByteCount = 0
         self.offload = offload
+        self.tail = nil
     }
 
     /// The VLAN ID of the popped tag; 0 when untagged or priority-tagged.
     package var vid: UInt16 { tci & 0x0FFF }
 
-    /// The canonical bytes.
+    /// Whether a part of the frame lies in somebody else's memory.
+    package var isBorrowed: Bool { tailCount != 0 }
+
+    /// The canonical bytes that are in the slot: all of a frame that is not borrowed.
     package var buffer: UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: bytes, count: Int(byteCount))
+        UnsafeRawBufferPointer(start: bytes, count: Int(byteCount &- tailByteCount))
+    }
+
+    /// Copies what is borrowed behind what is in the slot, which has room for it.
+    package mutating func gather() {
+        guard isBorrowed, let tail else { return }
+        var end = bytes + Int(byteCount &- tailByteCount)
+        for place in 0..<Int(tailCount) {
+            end.copyMemory(from: tail[place].bytes, byteCount: tail[place].byteCount)
+            end += tail[place].byteCount
+        }
+        tailCount = 0
+        tailByteCount = 0
     }
 }
 
@@ -54,6 +83,9 @@ package enum SlotSize {
     package static let headroom = 128
     /// The largest frame: a 64 KiB GSO packet with Ethernet header and two tags.
     package static let maximumFrame = 65_535 + 14 + 8
+    /// Bytes of a borrowed frame that are copied into its slot at most: every header that the switch
+    /// looks at, unless a chain of IPv6 extension headers is very long.
+    package static let borrowedHead = 256
     /// Distance from slot to slot. 17 pages plus three cache lines: with a whole number of pages
     /// the headers of all frames of a burst would compete for the same few L1 sets.
     package static let stride = 17 * 4096 + 192

@@ -1,8 +1,10 @@
-/// One copy of a frame on its way out of a port: a vnet header and the frame's bytes in one or two
-/// pieces.
+/// One copy of a frame on its way out of a port: a vnet header and the frame's bytes in pieces.
 ///
 ///     untagged   head: vnet header ‖ whole frame                    body: empty
 ///     tagged     head: vnet header ‖ addresses ‖ 802.1Q tag         body: EtherType and payload
+///     borrowed   as above for what is in the slot                   tail: the lender's pieces
+///
+/// Only a port that says so (``Port/takesSegments``) gets entries with a tail.
 ///
 /// A port whose peer takes no vnet header starts ``SlotSize/vnetHeader`` bytes into the head. The
 /// memory stays valid until `transmit` returns.
@@ -13,11 +15,18 @@ package struct TransmitEntry {
     package var body: UnsafeMutableRawPointer
     /// Bytes at `body`; 0 when the head is all.
     package var bodyByteCount: Int
+    /// Pieces of lent memory that follow the body.
+    package var tail: UnsafePointer<FrameSegment>? = nil
+    /// Bytes in all of them.
+    package var tailByteCount: UInt32 = 0
+    package var tailCount: UInt16 = 0
     /// How it went: `.none` for transmitted, otherwise an egress drop reason. Set by the port.
     package var outcome: DropReason
 
     /// Length of the frame on the wire, without vnet header and FCS.
-    package var frameByteCount: Int { headByteCount - SlotSize.vnetHeader + bodyByteCount }
+    package var frameByteCount: Int {
+        headByteCount - SlotSize.vnetHeader + bodyByteCount + Int(tailByteCount)
+    }
 
     /// The frame's first piece, without the vnet header.
     package var frameHead: UnsafeRawBufferPointer {
@@ -34,6 +43,13 @@ package struct TransmitEntry {
         if second > 0 {
             (destination + first).copyMemory(from: body, byteCount: second)
         }
-        return first + second
+        var copied = first + second
+        for place in 0..<Int(tailCount) {
+            guard let piece = tail?[place], copied < capacity else { break }
+            let byteCount = min(piece.byteCount, capacity - copied)
+            (destination + copied).copyMemory(from: piece.bytes, byteCount: byteCount)
+            copied += byteCount
+        }
+        return copied
     }
 }

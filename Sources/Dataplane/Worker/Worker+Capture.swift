@@ -1,6 +1,7 @@
 /// Copies of frames for running captures: at ingress as received, at egress as transmitted.
 extension Worker {
     mutating func captureIngress(port: UInt16) {
+        for place in 0..<burst.count { burst.frames[place].gather() }
         for tap in snapshot.captures where tap.capturesIngress && tap.covers(port: port) {
             let ring = tap.rings[index]
             for place in 0..<burst.count {
@@ -19,6 +20,7 @@ extension Worker {
             var next = head
             while next >= 0 {
                 let frame = references[Int(next)].frame
+                frame.pointee.gather()
                 next = references[Int(next)].next
                 ring.append(
                     port: port, isEgress: true, reason: .none, time: time,

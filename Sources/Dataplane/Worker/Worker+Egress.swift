@@ -45,6 +45,9 @@ extension Worker {
             return
         }
         let accepted = attachment.offloads
+        // A capture wants all bytes, and in order.
+        let takesSegments =
+            attachment.takesSegments && !snapshot.ports[Int(port)].flags.contains(.captured)
         var count = 0
         var next = head
         while next >= 0 {
@@ -52,6 +55,7 @@ extension Worker {
             next = reference.next
             let frame = reference.frame
             var segmentCount: UInt16 = 1
+            if frame.pointee.isBorrowed, !takesSegments { frame.pointee.gather() }
             if frame.pointee.offload.isPending {
                 if frame.pointee.offload.isGSO, !accepted.accepts(frame.pointee.offload) {
                     send(count, to: attachment, port: port)
@@ -85,8 +89,9 @@ extension Worker {
             (entries + place).initialize(
                 to: TransmitEntry(
                     head: bytes - SlotSize.vnetHeader,
-                    headByteCount: Int(frame.byteCount) + SlotSize.vnetHeader, body: bytes,
-                    bodyByteCount: 0, outcome: .none))
+                    headByteCount: frame.buffer.count + SlotSize.vnetHeader, body: bytes,
+                    bodyByteCount: 0, tail: frame.tail, tailByteCount: frame.tailByteCount,
+                    tailCount: frame.tailCount, outcome: .none))
             return
         }
         let head = tagHeads + place * TagHead.stride
@@ -101,7 +106,8 @@ extension Worker {
         (entries + place).initialize(
             to: TransmitEntry(
                 head: head, headByteCount: TagHead.byteCount, body: bytes + 12,
-                bodyByteCount: Int(frame.byteCount) - 12, outcome: .none))
+                bodyByteCount: frame.buffer.count - 12, tail: frame.tail,
+                tailByteCount: frame.tailByteCount, tailCount: frame.tailCount, outcome: .none))
     }
 
     /// Counts copies that were to leave by `port`.
@@ -162,6 +168,7 @@ extension Worker {
     }
 
     mutating func complete(_ frame: UnsafeMutablePointer<Frame>, port: UInt16) {
+        frame.pointee.gather()
         let buffer = UnsafeMutableRawBufferPointer(
             start: frame.pointee.bytes, count: Int(frame.pointee.byteCount))
         // Cannot fail: the forwarding function checked the request against the bytes.
@@ -178,6 +185,7 @@ extension Worker {
         _ reference: Reference, to attachment: PortReference, port: UInt16
     ) {
         countCopies(1, to: port, domain: reference.domain)
+        reference.frame.pointee.gather()
         guard
             var segmenter = Segmenter(
                 frame: reference.frame.pointee.buffer, offload: reference.frame.pointee.offload)

@@ -53,6 +53,7 @@ extension Worker {
             var count = 0
             while next >= 0, count < Burst.capacity {
                 let frame = references[Int(next)].frame
+                frame.pointee.gather()
                 let flow = FlowHash.of(frame.pointee)
                 tunnelFlows[count] = flow
                 present |= 1 << UInt64(Int(flow) & sourceMask)

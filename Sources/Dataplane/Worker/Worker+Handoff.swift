@@ -8,6 +8,7 @@ extension Worker {
     /// Hands a unicast frame over, with its slot.
     @inline(never)
     mutating func handOver(place: Int, to egress: UInt16, domain: UInt16) {
+        burst.frames[place].gather()
         let slot = burst.detachSlot(place)
         handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
     }
@@ -34,6 +35,7 @@ extension Worker {
             dropCopy(.egressHandoffFull, to: egress, domain: domain)
             return
         }
+        burst.frames[place].gather()
         var frame = burst.frames[place]
         let bytes = slot + SlotSize.headroom
         bytes.copyMemory(from: frame.bytes, byteCount: Int(frame.byteCount))

@@ -30,7 +30,7 @@ extension Worker {
     func clampMSS(_ frame: UnsafeMutablePointer<Frame>, to tunnel: TunnelTable.Tunnel) {
         _ = MSSClamp.apply(
             to: UnsafeMutableRawBufferPointer(
-                start: frame.pointee.bytes, count: Int(frame.pointee.byteCount)),
+                start: frame.pointee.bytes, count: frame.pointee.buffer.count),
             offload: frame.pointee.offload,
             maximumPacketByteCount: Int(tunnel.maximumPacketByteCount))
     }
@@ -46,6 +46,7 @@ extension Worker {
         // The answer stays in its place until it is transmitted: not in the middle of adding it.
         if referenceCount == Worker.referenceCapacity { transmitAll() }
         let room = replies.room(replyCount)
+        burst.frames[place].gather()
         guard
             case .reply(let byteCount) = TooBigReply.build(
                 for: burst.frames[place].buffer, mtu: Int(maximum), into: room),

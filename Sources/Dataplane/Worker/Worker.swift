@@ -206,6 +206,7 @@ package struct Worker: ~Copyable {
             forward(ingress: port)
             transmitAll()
         }
+        attachment.releaseBurst()
         burst.clear()
         return outcome
     }

@@ -10,7 +10,9 @@ import Synchronization
 /// Before it sleeps it asks again for a while where that pays: see ``AdaptiveSpin``.
 ///
 /// Ports are watched level-triggered, so a port with more than a burst is simply readable again; a
-/// port that has ended is no longer watched. Ports without a descriptor are asked every millisecond.
+/// port that has ended is no longer watched. Ports that share memory with their peer (``RingSet``) are
+/// served in every round from their first notification on, until they have been empty for a while or
+/// the worker goes to sleep. Ports without a descriptor are asked every millisecond.
 /// Idle costs no CPU but one wake-up a second while there are learned addresses to age.
 package final class WorkerThread: Waker, @unchecked Sendable {
     // @unchecked: `thread` is written by start() and read by join(), both on the control side.
@@ -86,6 +88,8 @@ package final class WorkerThread: Waker, @unchecked Sendable {
         var descriptors: [Int32] = []
         /// Ports without a descriptor.
         var asked: [UInt16] = []
+        /// Ports that share memory with their peers.
+        var rings = RingSet()
     }
 
     private func run() {
@@ -110,15 +114,15 @@ package final class WorkerThread: Waker, @unchecked Sendable {
                 if spin.shouldAskAgain(at: now) {
                     sched_yield()
                     spin.yielded(from: now, until: WorkerThread.monotonicNanoseconds())
-                } else if worker.willSleep() {
+                } else if watched.rings.arm(), worker.willSleep() {
                     sleeps = true
                     timeout = waitMilliseconds(worker: worker, asks: !watched.asked.isEmpty)
                 }
             }
             let count = Int(epoll_wait(epoll, events, Int32(eventCapacity), timeout))
             if sleeps { worker.didWake() }
-            var readyCount = collect(events, count, into: ready)
-            let found = readyCount > 0
+            var readyCount = collect(events, count, into: ready, &watched.rings)
+            var found = readyCount > 0
             let start = WorkerThread.monotonicNanoseconds()
             var time = start
             var rounds = 0
@@ -136,12 +140,16 @@ package final class WorkerThread: Waker, @unchecked Sendable {
                     kept += 1
                 }
                 readyCount = kept
+                if watched.rings.serve(with: &worker, at: time) {
+                    found = true
+                    isBusy = true
+                }
                 if rounds == 0, !watched.asked.isEmpty, ask(&watched, with: &worker) {
                     isBusy = true
                 }
                 if worker.endRound() { isBusy = true }
                 rounds += 1
-            } while readyCount > 0 && rounds < WorkerThread.roundsPerWait
+            } while (readyCount > 0 || isBusy) && rounds < WorkerThread.roundsPerWait
             if found || isBusy { spin.foundFrames(at: start) }
         }
     }
@@ -153,7 +161,7 @@ package final class WorkerThread: Waker, @unchecked Sendable {
     /// Sorts epoll's events into ports to be served, whose number it returns, and wake-ups.
     private func collect(
         _ events: UnsafeMutablePointer<epoll_event>, _ count: Int,
-        into ready: UnsafeMutablePointer<UInt16>
+        into ready: UnsafeMutablePointer<UInt16>, _ rings: inout RingSet
     ) -> Int {
         var readyCount = 0
         for position in 0..<max(count, 0) {
@@ -161,7 +169,7 @@ package final class WorkerThread: Waker, @unchecked Sendable {
             if token == WorkerThread.wakeToken {
                 var value: UInt64 = 0
                 _ = read(event, &value, 8)
-            } else {
+            } else if !rings.notified(UInt16(truncatingIfNeeded: token)) {
                 ready[readyCount] = UInt16(truncatingIfNeeded: token)
                 readyCount += 1
             }
@@ -211,7 +219,9 @@ package final class WorkerThread: Waker, @unchecked Sendable {
     {
         var descriptors = [Int32](repeating: -1, count: snapshot.portCount)
         var asked: [UInt16] = []
+        var rings: [(UInt16, any Port)] = []
         for port in snapshot.configuration.ports where owner.owns(port.number) {
+            if port.port.isRing { rings.append((port.number, port.port)) }
             if let descriptor = port.port.pollDescriptor {
                 descriptors[Int(port.number)] = descriptor
             } else {
@@ -233,7 +243,9 @@ package final class WorkerThread: Waker, @unchecked Sendable {
             if old >= 0, old != new { unwatch(old) }
             if new >= 0 { watch(new, token: UInt64(number)) }
         }
-        watched = Watched(descriptors: descriptors, asked: asked)
+        watched.descriptors = descriptors
+        watched.asked = asked
+        watched.rings.replace(rings)
     }
 
     private func watch(_ descriptor: Int32, token: UInt64) {
