@@ -32,7 +32,7 @@ let package = Package(
         .target(
             name: "Ports",
             dependencies: [
-                "Wire", "Dataplane", "Capture", "CLinux",
+                "Wire", "Dataplane", "Capture", "CLinux", "CPrefetch",
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
         .target(

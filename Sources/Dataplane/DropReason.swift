@@ -120,7 +120,7 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .tunnelDown: "the tunnel to the destination's host is down"
         case .overlayMTU: "the packet is too large for the tunnel, and must not be fragmented"
         case .egressFull: "the port's queue was full: its reader is too slow or has stopped"
-        case .egressDown: "the port's device is down"
+        case .egressDown: "the port's device is down, or nobody is at its other end"
         case .egressRejected: "the kernel or the peer refused the frame"
         case .egressHandoffFull: "the worker that owns the egress port did not keep up"
         case .cannotSegment: "the port cannot take super-frames and this one cannot be segmented"
@@ -173,7 +173,9 @@ package enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .egressFull:
             "see what the receiver does; a longer device queue "
                 + "(ip link set DEV txqueuelen N) rides out bursts"
-        case .egressDown: "bring the device up: 'ip link set DEV up' in its namespace"
+        case .egressDown:
+            "see 'heddle port show PORT': bring the device up ('ip link set DEV up' in its namespace), "
+                + "or start the machine"
         case .egressRejected: "see 'heddle port show PORT' and the kernel log"
         case .egressHandoffFull, .noFrameSlot: "run with more or with fewer workers ('--workers')"
         case .cannotSegment: "turn segmentation offload off at the sender: 'ethtool -K DEV tso off'"

@@ -32,6 +32,25 @@ struct OverlayTests {
         for host in lab.hosts { ConservationTests.check(host.fabric, ports: 110) }
     }
 
+    /// QEMU says it in the guest's name (RARP), and the guest itself by gratuitous ARP.
+    @Test("a machine that migrated to another host is found there by all, its old host included")
+    func migrated() {
+        let lab = OverlayLab(hosts: 3, domains: [Self.blue])
+        for host in 0..<3 { lab.add(.access(domain: 1), to: host) }
+        lab.add(.access(domain: 1), to: 0)
+        _ = lab.send(frame(to: broadcast, from: host(7)), into: 1, of: 0)
+        #expect(lab.send(frame(to: host(7), from: host(3)), into: 0, of: 2).map(\.host) == [0])
+
+        var announcement = frame(to: broadcast, from: host(7))
+        announcement.replaceSubrange(12..<14, with: [0x80, 0x35])
+        _ = lab.send(announcement, into: 0, of: 1)
+        for (from, port) in [(0, UInt16(0)), (2, 0)] {
+            let found = lab.send(
+                frame(to: host(7), from: host(10 + UInt64(from))), into: port, of: from)
+            #expect(found.map(\.host) == [1], "from host \(from), by one tunnel and no flood")
+        }
+    }
+
     @Test("a network without a VNI stays on its host")
     func local() {
         let lab = OverlayLab(hosts: 2, domains: [Self.blue, Self.local])

@@ -27,7 +27,10 @@
 #include <linux/if_addr.h>
 #include <linux/magic.h>
 #include <linux/net_namespace.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/pkt_cls.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/udp.h>
@@ -35,6 +38,7 @@
 #include <linux/virtio_net.h>
 // Not <linux/if.h>: Swift's Glibc module has this one, and there may be one struct ifreq only.
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -105,6 +109,8 @@ static inline int clinux_ioctl_value(int fd, unsigned long request, unsigned lon
 static inline int clinux_fcntl_value(int fd, int command, long argument) {
     return fcntl(fd, command, argument);
 }
+
+static inline int clinux_open(const char *path, int flags) { return open(path, flags); }
 
 static inline int clinux_open_mode(const char *path, int flags, unsigned int mode) {
     return open(path, flags, mode);
@@ -177,9 +183,51 @@ static inline int clinux_ifreq_flags(const struct ifreq *request) {
 }
 static inline int clinux_ifreq_index(const struct ifreq *request) { return request->ifr_ifindex; }
 
+// -- Memory whose file another process may cut short; see SharedMemoryGuard.swift.
+
+#define CLINUX_GUARD_LIMIT 4096
+
+// Guards a range of pages of the given size (a power of two); an eventfd is told of a fault in it.
+// Returns its number, or -1 when there are too many.
+int clinux_guard_add(void *start, size_t byteCount, size_t page, int notify);
+// No thread may use the range any more.
+void clinux_guard_remove(int slot);
+
 // prctl(2) is variadic, which Swift cannot call.
 static inline int clinux_set_thread_name(const char *name) {
     return prctl(PR_SET_NAME, name, 0, 0, 0);
 }
+
+// -- Packet sockets and their rings, whose slots the kernel and this process hand to each other by a
+// status word at their start: what lies behind it is read after an acquire and left before a release.
+
+static inline uint32_t clinux_packet_status(const void *slot) {
+    return __atomic_load_n((const uint32_t *)slot, __ATOMIC_ACQUIRE);
+}
+static inline void clinux_packet_release(void *slot) {
+    __atomic_store_n((uint32_t *)slot, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+}
+
+// -- nf_tables. <linux/netfilter.h> has these, and clashes with glibc's <netinet/in.h>.
+
+#define CLINUX_NFPROTO_NETDEV 5
+#define CLINUX_NF_NETDEV_INGRESS 0
+#define CLINUX_NF_NETDEV_EGRESS 1
+#define CLINUX_NF_DROP 0
+#define CLINUX_NF_ACCEPT 1
+
+// -- bpf(2), which glibc lacks, for the one kind of program that is used: a classifier at a device. Each
+// returns a descriptor, or -1 and errno. They are in clinux.c because <linux/bpf.h> and libpcap have each
+// a struct bpf_insn; here an instruction is its eight bytes.
+
+// Linux 6.6: where such a program is linked to (BPF_TCX_INGRESS and BPF_TCX_EGRESS), and what it returns.
+#define CLINUX_BPF_TCX_INGRESS 46
+#define CLINUX_BPF_TCX_EGRESS 47
+#define CLINUX_TCX_NEXT (-1)
+#define CLINUX_TCX_DROP 2
+
+int clinux_bpf_load_classifier(const uint64_t *instructions, uint32_t count, const char *name);
+// In front of programs that are there.
+int clinux_bpf_link_to_device(int program, int index, uint32_t place);
 
 #endif

@@ -11,6 +11,8 @@ package struct Burst: ~Copyable {
     package private(set) var limit = 0
     let frames: UnsafeMutablePointer<Frame>
     let slots: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    /// Whether a place has lost its slot since the last ``clear()``.
+    private var isDetached = false
     /// Pieces of borrowed frames, those of one frame together.
     private let segments: UnsafeMutablePointer<FrameSegment>
     private var segmentCount = 0
@@ -104,6 +106,36 @@ package struct Burst: ~Copyable {
         }
     }
 
+    /// Adds frames, borrowed or not, that were written into the first of ``emptySlots``, with their
+    /// pieces one after the other in ``nextSegments``: one call for all that a port has received.
+    ///
+    /// - Parameter headerByteCount: how long the vnet header before each is. What it says of the
+    ///   checksum's validity is a peer's word, and not taken.
+    package mutating func append(
+        _ received: UnsafeBufferPointer<ReceivedFrame>, headerByteCount: Int
+    ) {
+        precondition(received.count <= limit - count)
+        for frame in received {
+            precondition(
+                frame.byteCount <= SlotSize.maximumFrame && frame.headByteCount >= 0
+                    && frame.headByteCount <= frame.byteCount && frame.segmentCount >= 0
+                    && frame.segmentCount <= Burst.segmentCapacity - segmentCount)
+            let bytes = slots[count] + SlotSize.headroom
+            var offload = Offload(wire: bytes - headerByteCount)
+            offload.flags &= Offload.needsChecksum
+            let place = frames + count
+            place.initialize(to: Frame(bytes: bytes, byteCount: frame.byteCount, offload: offload))
+            if frame.segmentCount > 0 {
+                place.pointee.tail = UnsafePointer(segments + segmentCount)
+                place.pointee.tailCount = UInt16(truncatingIfNeeded: frame.segmentCount)
+                place.pointee.tailByteCount = UInt32(
+                    truncatingIfNeeded: frame.byteCount - frame.headByteCount)
+                segmentCount &+= frame.segmentCount
+            }
+            count &+= 1
+        }
+    }
+
     /// Gets slots for every place from the pool, as far as it has them.
     mutating func refill(from pool: inout FramePool) {
         while limit < Burst.capacity, let slot = pool.take() {
@@ -117,11 +149,16 @@ package struct Burst: ~Copyable {
         let slot = slots[index]
         // The last place's slot fills the hole when the burst is cleared: mark it by self-reference.
         slots[index] = UnsafeMutableRawPointer(slots)
+        isDetached = true
         return slot
     }
 
     /// Forgets the frames; detached places lose their slot.
     mutating func clear() {
+        count = 0
+        segmentCount = 0
+        guard isDetached else { return }
+        isDetached = false
         let marker = UnsafeMutableRawPointer(slots)
         var kept = 0
         for index in 0..<limit where slots[index] != marker {
@@ -129,8 +166,6 @@ package struct Burst: ~Copyable {
             kept &+= 1
         }
         limit = kept
-        count = 0
-        segmentCount = 0
     }
 
     /// Returns every slot to the pool.

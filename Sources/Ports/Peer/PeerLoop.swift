@@ -131,6 +131,7 @@ package final class PeerLoop: @unchecked Sendable {
         return identifier
     }
 
+    /// On the loop's thread, the body is not run afterwards.
     package func cancel(_ timer: UInt64) {
         state.withLock { $0.timers.removeAll { $0.identifier == timer } }
     }
@@ -170,17 +171,31 @@ package final class PeerLoop: @unchecked Sendable {
                 handler?(events[place].events)
             }
             for job in state.withLock({ takeJobs(&$0) }) { job() }
+            runTimers()
         }
     }
 
-    /// What was asked for, and the timers that are due.
+    /// What was asked for so far; what these ask for comes in the next round.
     private func takeJobs(_ state: inout State) -> [@Sendable () -> Void] {
-        let now = WorkerThread.monotonicNanoseconds()
-        var jobs = state.jobs
+        let jobs = state.jobs
         state.jobs = []
-        jobs += state.timers.filter { $0.due <= now }.sorted { $0.due < $1.due }.map(\.body)
-        state.timers.removeAll { $0.due <= now }
         return jobs
+    }
+
+    /// Runs the timers that are due, each unless one before it has cancelled it.
+    private func runTimers() {
+        let now = WorkerThread.monotonicNanoseconds()
+        let due = state.withLock { state in
+            state.timers.filter { $0.due <= now }.sorted { $0.due < $1.due }.map(\.identifier)
+        }
+        for identifier in due {
+            let body = state.withLock { state -> (@Sendable () -> Void)? in
+                guard let place = state.timers.firstIndex(where: { $0.identifier == identifier })
+                else { return nil }
+                return state.timers.remove(at: place).body
+            }
+            body?()
+        }
     }
 
     /// Milliseconds to the next timer; -1 without one.

@@ -5,7 +5,9 @@ import Synchronization
 ///
 /// The worker holds it from a receive to the release of the burst, and for each transmit: tens of
 /// microseconds at most. The loop holds it to exchange pointers, never while it waits for the kernel
-/// or for the peer. So neither waits long, and waiting is yielding. No thread ever holds two of them.
+/// or for the peer. So neither waits long, and waiting is yielding. A worker takes the lock of a port
+/// that it transmits to while it holds that of the one it received from; the loop never holds two,
+/// and each port has one worker, so that nobody waits for each other.
 /// Uncontended, taking and releasing it cost an atomic exchange and a store.
 package final class PortLock: Sendable {
     private let isTaken = Atomic<Bool>(false)

@@ -33,6 +33,10 @@ package enum UnixEndpoint {
             self.group = group
             self.permissions = permissions
         }
+
+        package var effectivePermissions: UInt16 {
+            permissions ?? (group == nil ? 0o600 : 0o660)
+        }
     }
 
     package enum Failure: Error, Equatable, CustomStringConvertible {
@@ -40,6 +44,7 @@ package enum UnixEndpoint {
         case inUse(String)
         case notASocket(String)
         case noFolder(String)
+        case notAFolder(String)
         case system(operation: String, path: String, code: Int32)
 
         package var description: String {
@@ -52,7 +57,9 @@ package enum UnixEndpoint {
             case .notASocket(let path):
                 "'\(path)' exists and is no socket: remove it, or choose another path"
             case .noFolder(let path):
-                "there is no folder for the socket '\(path)': make it first"
+                "there is no folder for '\(path)': make it first"
+            case .notAFolder(let path):
+                "'\(path)' exists and is no folder: remove it, or choose another path"
             case .system(let operation, let path, let code):
                 "cannot \(operation) '\(path)': \(String(cString: strerror(code)))"
             }
@@ -66,6 +73,7 @@ package enum UnixEndpoint {
         var address = try self.address(path)
         try removeStale(path, &address)
         let descriptor = try open(kind, path)
+        var isMade = false
         do throws(Failure) {
             // Before it has a name: until its owner is settled nobody else is to get in.
             fchmod(descriptor, 0o600)
@@ -74,16 +82,21 @@ package enum UnixEndpoint {
             }
             let code = errno
             guard status == 0 else {
-                if code == ENOENT { throw .noFolder(path) }
-                throw .system(operation: "bind the socket", path: path, code: code)
+                switch code {
+                case ENOENT, ENOTDIR: throw .noFolder(path)
+                // Somebody was quicker.
+                case EADDRINUSE: throw .inUse(path)
+                default: throw .system(operation: "bind a socket to", path: path, code: code)
+                }
             }
-            try settle(path, access)
+            isMade = true
+            try settle(path, access, mode: mode_t(access.effectivePermissions))
             if kind != .datagram, listen(descriptor, 16) != 0 {
                 throw .system(operation: "listen at", path: path, code: errno)
             }
         } catch {
             Glibc.close(descriptor)
-            if case .noFolder = error {} else { unlink(path) }
+            if isMade { unlink(path) }
             throw error
         }
         return descriptor
@@ -110,6 +123,24 @@ package enum UnixEndpoint {
     package static func accept(_ listener: Int32) -> Int32? {
         let descriptor = clinux_accept_nonblocking(listener)
         return descriptor >= 0 ? descriptor : nil
+    }
+
+    /// Whether a connection's other end has been closed, or sends nothing more.
+    package static func hasHungUp(_ connection: Int32) -> Bool {
+        var request = pollfd(fd: connection, events: Int16(POLLRDHUP), revents: 0)
+        return poll(&request, 1, 0) == 1 && request.revents != 0
+    }
+
+    /// Reads away what a connection's other end says, within limits; true when it has ended.
+    package static func skip(_ connection: Int32) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { bytes in
+            for _ in 0..<16 {
+                let count = clinux_read(connection, bytes.baseAddress, bytes.count)
+                if count == 0 { return true }
+                if count < 0 { return errno != EAGAIN && errno != EINTR }
+            }
+            return false
+        }
     }
 
     /// The socket address of a path.
@@ -153,19 +184,25 @@ package enum UnixEndpoint {
         let result = withSocketAddress(&address) {
             Glibc.connect(probe, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
         }
-        guard result != 0, errno == ECONNREFUSED else { throw .inUse(path) }
-        unlink(path)
+        let code = result == 0 ? 0 : errno
+        switch code {
+        case ECONNREFUSED: unlink(path)
+        case ENOENT: return
+        case EACCES, EPERM:
+            throw .system(operation: "see who listens at", path: path, code: code)
+        default: throw .inUse(path)
+        }
     }
 
-    private static func settle(_ path: String, _ access: Access) throws(Failure) {
+    /// Gives a file that was made to whom `access` names.
+    static func settle(_ path: String, _ access: Access, mode: mode_t) throws(Failure) {
         if access.user != nil || access.group != nil {
             // All ones leaves the one or the other as it is (chown(2)).
             guard chown(path, access.user ?? .max, access.group ?? .max) == 0 else {
                 throw .system(operation: "change the owner of", path: path, code: errno)
             }
         }
-        let permissions = mode_t(access.permissions ?? (access.group == nil ? 0o600 : 0o660))
-        guard chmod(path, permissions) == 0 else {
+        guard chmod(path, mode) == 0 else {
             throw .system(operation: "change the permissions of", path: path, code: errno)
         }
     }
