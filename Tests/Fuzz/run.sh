@@ -16,14 +16,29 @@ cd "$(dirname "$0")/../.."
 
 runs=${1:-1000000}
 [ $# -gt 0 ] && shift
-all='wire offload coalescer forwarding tunnel'
+all='wire offload coalescer forwarding tunnel vhost-message virtqueue'
 targets=${*:-$all}
 work=$PWD/.build/fuzz
 modules=$PWD/Sources/CPrefetch
 # The coalescer fills a burst.
 memory=Sources/Dataplane/Memory
 slots="$memory/Burst.swift $memory/Frame.swift $memory/FramePool.swift"
+# The rings of a vhost-user port, without its system calls.
+vhost=Sources/Ports/VhostUser
+rings="$vhost/DescriptorChain.swift $vhost/DirtyLog.swift $vhost/EntryFlow.swift
+    $vhost/GuestMemory.swift $vhost/PackedInflight.swift $vhost/PackedRing.swift
+    $vhost/RARPAnnouncement.swift $vhost/SplitInflight.swift $vhost/SplitRing.swift
+    $vhost/VhostDevice.swift $vhost/VirtQueue*.swift $vhost/VirtRing.swift
+    $vhost/VirtioFeature.swift"
 replies='Sources/Dataplane/Tunnel/TooBigReply.swift Sources/Dataplane/Tunnel/MSSClamp.swift'
+
+# A session without its system: no sockets, no mappings.
+session="$vhost/DirtyLog.swift $vhost/GuestMemory.swift $vhost/GuestMemoryTable.swift \
+    $vhost/InflightRegion.swift $vhost/PackedRingPosition.swift $vhost/PassedDescriptor.swift $vhost/PayloadReader.swift \
+    $vhost/VhostDevice.swift $vhost/VhostFeatures.swift $vhost/VhostMessage.swift \
+    $vhost/VhostMessageAssembler.swift $vhost/VhostReply.swift $vhost/VhostRequest.swift \
+    $vhost/VhostRing.swift $vhost/VhostSession.swift $vhost/VhostSession+Memory.swift \
+    $vhost/VhostSession+Rings.swift $vhost/VhostSystem.swift $vhost/VirtioFeature.swift"
 
 sources() {
     case $1 in
@@ -44,6 +59,13 @@ sources() {
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift \
             Tests/Fuzz/FuzzInput.swift Tests/Fuzz/ReferenceModel.swift \
             Tests/Fuzz/TunnelFuzz*.swift
+        ;;
+    vhost-message)
+        echo Sources/Wire/*.swift $session Tests/Fuzz/FuzzInput.swift Tests/Fuzz/VhostMessageFuzz*.swift
+        ;;
+    virtqueue)
+        echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift $rings \
+            Tests/Fuzz/FuzzInput.swift Tests/Fuzz/VirtQueueFuzz.swift
         ;;
     *)
         echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2
