@@ -27,6 +27,13 @@ package struct Link: Equatable, Sendable {
     /// because nobody read fast enough.
     package var transmitDropped: UInt64 = 0
 
+    /// A device that a test makes up.
+    init(index: Int32, name: String, flags: LinkFlags) {
+        self.index = index
+        self.name = name
+        self.flags = flags
+    }
+
     /// Reads an RTM_NEWLINK or RTM_DELLINK message; nil when it is another kind of message.
     init?(_ message: NetlinkMessage) {
         // A bridge announces its ports with family AF_BRIDGE: RTM_DELLINK then means that a device

@@ -10,17 +10,20 @@ package protocol NetlinkTransport: AnyObject {
     func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int
 }
 
-/// A NETLINK_ROUTE socket of the network namespace that the opening thread was in. It stays in that
-/// namespace, whichever thread uses it later.
+/// A NETLINK_ROUTE socket, or one of another netlink family, of the network namespace that the opening
+/// thread was in. It stays in that namespace, whichever thread uses it later.
 final class KernelTransport: NetlinkTransport {
     private let socket: OpaquePointer
 
     /// - Parameters:
+    ///   - bus: the netlink family.
     ///   - groups: multicast groups to join, as a bit set of RTMGRP_ constants.
     ///   - isBlocking: whether `receive` waits.
-    init(groups: UInt32 = 0, isBlocking: Bool = true) throws(Errno) {
+    init(
+        bus: Int32 = NETLINK_ROUTE, groups: UInt32 = 0, isBlocking: Bool = true
+    ) throws(Errno) {
         let flags = Int32(SOCK_CLOEXEC.rawValue | (isBlocking ? 0 : SOCK_NONBLOCK.rawValue))
-        guard let socket = mnl_socket_open2(NETLINK_ROUTE, flags) else { throw .current }
+        guard let socket = mnl_socket_open2(bus, flags) else { throw .current }
         self.socket = socket
         // Answers carry the kernel's own explanation, not a copy of the request, and filters in
         // a dump request are honoured or refused, never ignored. Each is best effort: kernels
