@@ -15,8 +15,12 @@ FUZZ_RUNS ?= 1000000
 GATES := Tests/Gate/run.sh Tests/Fuzz/smoke.sh
 
 packages := git pkg-config libmnl-dev libpcap-dev iproute2 iputils-ping
-test: packages += tshark curl ethtool openvswitch-switch
-bench: packages += openvswitch-switch vde2 iperf3 ethtool
+test: packages += tshark curl ethtool openvswitch-switch vde2 dpdk-dev librte-net-virtio23
+# Virtual machines: the emulators, and what Tests/Guests/build.sh makes their images with.
+test: packages += qemu-system-x86 qemu-system-arm seabios ipxe-qemu gcc libc6-dev cpio xz-utils \
+	lz4 zstd kmod
+bench: packages += openvswitch-switch openvswitch-switch-dpdk vde2 iperf3 ethtool \
+	dpdk-dev libdpdk-dev librte-net-vhost23 librte-net-virtio23
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

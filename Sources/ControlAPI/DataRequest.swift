@@ -5,17 +5,31 @@ import Foundation
 /// One message is one JSON object. `namespace` is answered by a `DataReply` that carries three
 /// descriptors (user, mount, network namespace, in this order). `capture` is answered by a
 /// `DataReply` and then by messages of whole pcapng blocks until the daemon closes; `stop` asks it
-/// to send the last blocks and close.
+/// to send the last blocks and close. `lease` is answered by a `DataReply`; the port goes when the
+/// connection does. `nic` is answered by a `DataReply` with the descriptor of a TAP device.
 package enum DataRequest: Codable, Sendable, Equatable {
     case namespace(name: String)
     case capture(CaptureRequest)
     case stop
+    /// A port for as long as the client stays.
+    case lease(port: PortAttachRequest)
+    /// A network card for a hypervisor: a TAP device on a network, which lives as long as its
+    /// descriptor does.
+    ///
+    /// - Parameter hasHeader: whether each frame has a virtio-net header before it.
+    case nic(network: String, hasHeader: Bool)
 
     /// Suffix of the data socket's path after that of the HTTP socket.
     package static let pathSuffix = ".data"
 
-    private enum Name: String, Codable { case namespace, capture, stop }
-    private enum CodingKeys: String, CodingKey { case request, name }
+    /// Suffix of the path of the socket on which a group may ask for `nic`, and for nothing else.
+    package static let nicPathSuffix = ".nic"
+
+    /// Stands for the namespace that the switch itself is in, whose name cannot be this one.
+    package static let ownNamespace = "-"
+
+    private enum Name: String, Codable { case namespace, capture, stop, lease, nic }
+    private enum CodingKeys: String, CodingKey { case request, name, port, network, hasHeader }
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -23,6 +37,12 @@ package enum DataRequest: Codable, Sendable, Equatable {
         case .namespace: self = .namespace(name: try container.decode(String.self, forKey: .name))
         case .capture: self = .capture(try CaptureRequest(from: decoder))
         case .stop: self = .stop
+        case .lease:
+            self = .lease(port: try container.decode(PortAttachRequest.self, forKey: .port))
+        case .nic:
+            self = .nic(
+                network: try container.decode(String.self, forKey: .network),
+                hasHeader: try container.decode(Bool.self, forKey: .hasHeader))
         }
     }
 
@@ -37,6 +57,13 @@ package enum DataRequest: Codable, Sendable, Equatable {
             try capture.encode(to: encoder)
         case .stop:
             try container.encode(Name.stop, forKey: .request)
+        case .lease(let port):
+            try container.encode(Name.lease, forKey: .request)
+            try container.encode(port, forKey: .port)
+        case .nic(let network, let hasHeader):
+            try container.encode(Name.nic, forKey: .request)
+            try container.encode(network, forKey: .network)
+            try container.encode(hasHeader, forKey: .hasHeader)
         }
     }
 

@@ -22,12 +22,12 @@ struct Heddle: ParsableCommand {
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
             FDBCommand.self, DropsCommand.self, StatsCommand.self, CaptureCommand.self,
-            ExecCommand.self, DoctorCommand.self, VersionCommand.self,
+            ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 
     static func main() {
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(arguments(of: CommandLine.arguments))
             try command.run()
         } catch {
             let (text, status) = outcome(of: error)
@@ -38,6 +38,14 @@ struct Heddle: ParsableCommand {
             }
             Glibc.exit(status)
         }
+    }
+
+    /// The command that is meant, which the program's own name may say.
+    static func arguments(of commandLine: [String]) -> [String] {
+        let program = commandLine.first?.split(separator: "/").last.map(String.init)
+        let rest = Array(commandLine.dropFirst())
+        guard program == BridgeHelperCommand.programName else { return rest }
+        return [BridgeHelperCommand.configuration.commandName ?? ""] + rest
     }
 
     /// What an error says and the exit status that it stands for: 0 for help and the like, 1 for

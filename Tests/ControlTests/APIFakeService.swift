@@ -131,7 +131,8 @@ enum Sample {
     static let apply = ApplyResult(plan: plan, generation: 7, summary: "1 added")
     static let port = PortInfo(
         name: "web-1", number: 1, origin: .declared, kind: "tap", device: "hd-web-1",
-        namespace: "web-1", mode: .trunk, network: "blue", trunk: ["blue", "green"],
+        namespace: "web-1", socket: "/run/web-1.sock", peer: "pid 7", template: "vms", mode: .trunk,
+        network: "blue", trunk: ["blue", "green"],
         native: "blue", state: .down, reason: "its device is gone", mac: "02:00:00:00:00:01",
         addresses: ["10.10.0.1/24"], mtu: 1500, isolated: true, offloads: ["csum", "tso4"],
         counters: counters)

@@ -28,7 +28,7 @@ struct APIValueTests {
         ),
         (
             Sample.port,
-            #"{"addresses":["10.10.0.1/24"],"counters":COUNTERS,"device":"hd-web-1","isolated":true,"kind":"tap","mac":"02:00:00:00:00:01","mode":"trunk","mtu":1500,"name":"web-1","namespace":"web-1","native":"blue","network":"blue","number":1,"offloads":["csum","tso4"],"origin":"declared","reason":"its device is gone","state":"down","trunk":["blue","green"]}"#
+            #"{"addresses":["10.10.0.1/24"],"counters":COUNTERS,"device":"hd-web-1","isolated":true,"kind":"tap","mac":"02:00:00:00:00:01","mode":"trunk","mtu":1500,"name":"web-1","namespace":"web-1","native":"blue","network":"blue","number":1,"offloads":["csum","tso4"],"origin":"declared","peer":"pid 7","reason":"its device is gone","socket":"/run/web-1.sock","state":"down","template":"vms","trunk":["blue","green"]}"#
         ),
         (
             PortAttachRequest(name: "vm-1", definition: ["network": "blue"]),

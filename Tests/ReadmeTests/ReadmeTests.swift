@@ -30,7 +30,7 @@ struct ReadmeTests {
     func keys() throws {
         for mapping in [
             MappingKind.file, .bridge, .host, .overlay, .encapsulation, .network, .port, .tap,
-            .pcap,
+            .veth, .device, .match, .vhostUser, .socket, .pcap,
         ] {
             try compare(mapping)
         }
@@ -41,8 +41,8 @@ struct ReadmeTests {
             readme.tables.first {
                 $0.header.first?.plain == "key of \(mapping.title)"
             }, "a table whose first column is 'key of \(mapping.title)'")
-        #expect(table.rows.map { $0[0].plain } == mapping.supportedKeys.map(\.name))
-        for (row, key) in zip(table.rows, mapping.supportedKeys) {
+        #expect(table.rows.map { $0[0].plain } == mapping.keys.map(\.name))
+        for (row, key) in zip(table.rows, mapping.keys) {
             let name = "\(mapping.title).\(key.name)"
             #expect(row[1].plain == type(of: key.kind), "\(name)")
             #expect(row[2].plain == (Self.defaults[name] ?? (key.isRequired ? "required" : "")))
@@ -69,6 +69,10 @@ struct ReadmeTests {
         case .interfaceAddress: "address/prefix length"
         case .underlayAddress: "IP address"
         case .choice(let words): keyList(words)
+        case .glob: "pattern"
+        case .socketPath: "absolute path"
+        case .account: "name or number"
+        case .permissions: "octal digits"
         case .text: "text"
         case .list(let element, minimum: _): "list of \(type(of: element))"
         case .mapping(let mapping): "mapping, see \(mapping.title)"
@@ -96,6 +100,9 @@ struct ReadmeTests {
             "port.isolated": "\(port.isolated)",
             "port.sticky": "\(port.sticky)",
             "port.up": "\(port.up)",
+            "vhost-user.mode": "\(VhostUserSpec(socket: "/s").mode)",
+            "vhost-user.queues": "\(VhostUserSpec(socket: "/s").queues)",
+            "socket.mode": "\(SocketSpec(path: "/s", protocol: .bess).mode)",
         ]
     }()
 
@@ -151,6 +158,22 @@ struct ReadmeTests {
             let isKnown =
                 known.contains { "\(words) ".hasPrefix("\($0) ") } || groups.contains(words)
             #expect(isKnown, "README.md:\(line): \(code)")
+        }
+    }
+
+    @Test("says of each kind of guest by which test it is run, or that it is not")
+    func guests() throws {
+        let table = try #require(readme.tables.first { $0.header.first == "guest or hypervisor" })
+        let folder = ReadmeFile.root.appending(path: "Tests/SwitchTests")
+        let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+            .filter { $0.hasSuffix(".swift") }
+        // Names of tests as they stand in the sources, on whichever line.
+        let sources = try files.map {
+            try String(contentsOf: folder.appending(path: $0), encoding: .utf8)
+        }.joined()
+        #expect(table.rows.count > 10)
+        for row in table.rows where row[3] != "not run here" {
+            #expect(sources.contains(row[3]), "README.md: no test is called \(row[3])")
         }
     }
 

@@ -11,7 +11,8 @@ enum Examples {
 
     static let names = [
         "quickstart", "access-and-trunk", "isolated-ports", "mac-limits", "many-ports",
-        "two-hosts-vxlan", "three-hosts-geneve", "two-hosts-gre", "ipv6-underlay",
+        "two-hosts-vxlan", "three-hosts-geneve", "two-hosts-gre", "ipv6-underlay", "containers",
+        "virtual-machines",
     ]
 
     static func path(_ name: String) -> String { folder.appending(path: "\(name).yaml").path }

@@ -60,6 +60,11 @@ private struct ModelSwitch {
         case .updatePort(let from, let to):
             let index = try #require(observed.ports.firstIndex { $0.spec == from })
             try #require(from.namespace == to.namespace && from.deviceName == to.deviceName)
+            try #require(
+                from.attachment == to.attachment
+                    || from.attachment.madeDevice != nil
+                        && from.switchEndName == to.switchEndName
+            )
             try requireNetworks(to.membership.networks)
             observed.ports[index].spec = to
         case .attachPort(let port):
@@ -185,6 +190,101 @@ struct PlanTests {
         #expect(try JSONDecoder().decode(PlanReport.self, from: data) == plan.report)
     }
 
+    @Test("tells attachments apart, and changes in place only what stays the same device")
+    func attachments() throws {
+        let before = try topology(
+            """
+            networks: {blue: {vlan: 10}, green: {vlan: 20}}
+            ports:
+              kept: {network: blue, veth: {namespace: a, address: [10.0.0.1/24]}}
+              moved: {network: blue, veth: {namespace: a, device: eth0}}
+              kind: {network: blue, tap: {namespace: a}}
+              card: {network: blue, device: {name: eth1}}
+              other: {network: blue, device: {name: eth2}}
+              many: {network: blue, device: {match: {name: "vnet*", group: 7}}}
+              guest: {network: blue, vhost-user: {socket: /run/guest}}
+              queues: {network: blue, vhost-user: {socket: /run/queues}}
+              vm: {network: blue, socket: {path: /run/vm, protocol: qemu-stream}}
+              plug: {network: blue, socket: {path: /run/plug, protocol: vde}}
+            """)
+        let after = try topology(
+            """
+            networks: {blue: {vlan: 10}, green: {vlan: 20}}
+            ports:
+              kept: {network: green, veth: {namespace: a, device: kept, mac: 02:00:00:00:00:01}}
+              moved: {network: blue, veth: {namespace: a, device: eth1}}
+              kind: {network: blue, veth: {namespace: a}}
+              card: {network: green, device: {name: eth1}}
+              other: {network: blue, device: {name: eth3}}
+              many: {network: blue, device: {match: {name: "vnet*", alias: "web *"}}}
+              guest: {network: green, vhost-user: {socket: /run/guest, mode: client}}
+              queues: {network: blue, vhost-user: {socket: /run/queues, queues: 2}}
+              vm: {network: blue, socket: {path: /run/vm, protocol: qemu-dgram}}
+              plug: {network: blue, socket: {path: /run/plug, protocol: vde, permissions: "0600"}}
+            """)
+        let plan = try Plan.make(desired: after, observed: running(before))
+        #expect(
+            plan.lines == [
+                "- port moved: veth eth0 in namespace a on network blue",
+                "- port kind: tap in namespace a on network blue",
+                "- port other: device eth2 on network blue",
+                "- port many: devices with name vnet*, group 7 on network blue",
+                "- port queues: vhost-user client at /run/queues on network blue",
+                "- port vm: qemu-stream server at /run/vm on network blue",
+                "- port plug: vde server at /run/plug on network blue",
+                "~ port kept: network blue → green, mac any → 02:00:00:00:00:01, "
+                    + "address 10.0.0.1/24 → none, device named explicitly or not",
+                "~ port card: network blue → green",
+                "~ port guest: network blue → green",
+                "+ port moved: veth eth1 in namespace a on network blue",
+                "+ port kind: veth in namespace a on network blue",
+                "+ port other: device eth3 on network blue",
+                "+ port many: devices with name vnet*, alias web * on network blue",
+                "+ port queues: vhost-user client at /run/queues on network blue",
+                "+ port vm: qemu-dgram at /run/vm on network blue",
+                "+ port plug: vde server at /run/plug on network blue",
+            ])
+    }
+
+    @Test("waits for a device that is not Heddle's to make, and changes its port meanwhile")
+    func missingForeignDevice() throws {
+        let networks = "networks: {blue: , green: }\n"
+        let wanted = try topology(
+            networks + "ports: {a: {network: blue, device: {name: eth1}}}")
+        var observed = try running(wanted)
+        observed.ports[0].condition = .missingDevice
+        #expect(try Plan.make(desired: wanted, observed: observed).isEmpty)
+        let changed = try topology(
+            networks + "ports: {a: {network: green, device: {name: eth1}}}")
+        #expect(
+            try Plan.make(desired: changed, observed: observed).lines
+                == ["~ port a: network blue → green"])
+    }
+
+    @Test("repairs a veth as it repairs a TAP")
+    func missingVeth() throws {
+        let wanted = try topology("networks: {blue: }\nports: {a: {network: blue, veth: {}}}")
+        var observed = try running(wanted)
+        observed.ports[0].condition = .missingDevice
+        #expect(
+            try Plan.make(desired: wanted, observed: observed).lines
+                == ["~ port a: its device is missing, veth made again"])
+    }
+
+    @Test("does not look at ports that came with their devices")
+    func discovered() throws {
+        let wanted = try topology("networks: {blue: }\nports: {vnet0: {network: blue, tap: {}}}")
+        var observed = try running(wanted)
+        observed.ports.append(
+            ObservedPort(
+                spec: PortSpec(
+                    name: "vnet0", membership: .access(network: "blue"),
+                    attachment: .device(.name("vnet0"))), origin: .discovered))
+        #expect(try Plan.make(desired: wanted, observed: observed).isEmpty)
+        let empty = try Plan.make(desired: Topology(), observed: observed)
+        #expect(empty.actions.map(\.kind) == ["detachPort", "removeNetwork"])
+    }
+
     @Test("repairs a port whose device is missing, in a namespace made again if that went too")
     func repair() throws {
         let wanted = try topology(
@@ -244,6 +344,64 @@ struct PlanTests {
             }
             #expect(error == expected)
             #expect(error?.description.contains("heddle port detach guest") == true)
+        }
+    }
+
+    @Test("refuses a device or a socket that an attached port has")
+    func attachedPossessions() throws {
+        let networks = "networks: {blue: {vlan: 10}}\n"
+        var observed = try running(topology(networks))
+        let attachments: [PortAttachment] = [
+            .device(.name("eth1")), .veth(VethSpec(namespace: "g")),
+            .vhostUser(VhostUserSpec(socket: "/run/guest")),
+            .socket(SocketSpec(path: "/run/vde", protocol: .vde)),
+            .socket(SocketSpec(path: "/run/vm", protocol: .qemuDgram, peer: "/run/qemu")),
+        ]
+        for (number, attachment) in attachments.enumerated() {
+            observed.ports.append(
+                ObservedPort(
+                    spec: PortSpec(
+                        name: "by-hand-\(number)", membership: .access(network: "blue"),
+                        attachment: attachment), origin: .attached))
+        }
+        let end = DeviceName.switchEnd(of: "by-hand-1")
+        let rows: [(String, PlanError)] = [
+            (
+                "device: {name: eth1}",
+                .deviceTaken(port: "a", device: "eth1", attached: "by-hand-0")
+            ),  // one device
+            (
+                "tap: {device: eth1}",
+                .deviceTaken(port: "a", device: "eth1", attached: "by-hand-0")
+            ),  // a device and a TAP to be made
+            (
+                "veth: {namespace: g, device: by-hand-1}",
+                .deviceTaken(port: "a", device: "by-hand-1", attached: "by-hand-1")
+            ),  // a veth's end in its namespace
+            (
+                "device: {name: \(end)}",
+                .deviceTaken(port: "a", device: end, attached: "by-hand-1")
+            ),  // a veth's end that is a port
+            (
+                "vhost-user: {socket: /run//guest}",
+                .socketTaken(port: "a", path: "/run/guest", attached: "by-hand-2")
+            ),  // one socket
+            (
+                "socket: {path: /run/vde/ctl, protocol: bess}",
+                .socketTaken(port: "a", path: "/run/vde/ctl", attached: "by-hand-3")
+            ),  // the socket of a VDE switch
+            (
+                "socket: {path: /run/x, protocol: qemu-dgram, peer: /run/qemu}",
+                .socketTaken(port: "a", path: "/run/qemu", attached: "by-hand-4")
+            ),  // one peer
+        ]
+        for (attachment, expected) in rows {
+            let wanted = try topology(networks + "ports: {a: {network: blue, \(attachment)}}")
+            let error = #expect(throws: PlanError.self) {
+                try Plan.make(desired: wanted, observed: observed)
+            }
+            #expect(error == expected)
+            #expect(error?.description.contains("heddle port detach by-hand") == true)
         }
     }
 }

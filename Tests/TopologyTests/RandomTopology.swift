@@ -2,6 +2,9 @@ import Wire
 
 @testable import Topology
 
+/// The switch's: files that import Testing see another one beside it.
+typealias PortAttachment = Attachment
+
 extension Topology {
     /// A valid topology of few names, so that two of them share many.
     static func random(using generator: inout SeededGenerator) -> Topology {
@@ -85,29 +88,78 @@ extension Topology {
             membership = .access(
                 network: networks[Int.random(in: 0..<networks.count, using: &generator)].name)
         }
-        let attachment: Attachment
-        if Int.random(in: 0..<6, using: &generator) == 0 {
-            attachment = .pcap(PcapSpec(read: "/tmp/\(name) \"in\".pcap"))
-        } else {
-            let namespaces: [String?] = ["host-\(index)", "shared", "10", nil]
-            attachment = .tap(
-                TAPSpec(
-                    namespace: namespaces[Int.random(in: 0..<4, using: &generator)],
-                    device: Bool.random(using: &generator) ? "dev\(index)" : nil,
-                    mac: Bool.random(using: &generator)
-                        ? MACAddress(rawValue: 0x0200_0000_0100 + UInt64(index)) : nil,
-                    addresses: ["10.0.0.\(index + 1)/24", "fd00::\(index + 1)/64"]
-                        .filter { _ in Bool.random(using: &generator) }
-                        .compactMap { InterfaceAddress($0) }))
-        }
+        let attachment = randomAttachment(name: name, index: index, using: &generator)
+        // A template's addresses would live at many ports.
+        let isTemplate = if case .device(.match) = attachment { true } else { false }
         return PortSpec(
             name: name, host: hosts.randomElement(using: &generator)?.name,
             membership: membership, attachment: attachment,
             isolated: Bool.random(using: &generator),
             fdbLimit: Bool.random(using: &generator) ? index + 1 : nil,
-            staticMACs: Bool.random(using: &generator)
+            staticMACs: Bool.random(using: &generator) && !isTemplate
                 ? [MACAddress(rawValue: 0x0200_0000_0000 + UInt64(index))] : [],
             sticky: Bool.random(using: &generator), up: Bool.random(using: &generator),
             description: Bool.random(using: &generator) ? "port: \"\(index)\" #ä\\" : nil)
+    }
+
+    private func randomAttachment(
+        name: String, index: Int, using generator: inout SeededGenerator
+    ) -> Attachment {
+        let path = "/run/lab \"\(index)\"/\(name)"
+        switch Int.random(in: 0..<12, using: &generator) {
+        case 0: return .pcap(PcapSpec(read: "/tmp/\(name) \"in\".pcap"))
+        case 1, 2, 3:
+            let tap = randomTAP(index: index, using: &generator)
+            return .veth(
+                VethSpec(
+                    namespace: tap.namespace, device: tap.device, mac: tap.mac,
+                    addresses: tap.addresses))
+        case 4: return .device(.name("eth\(index)"))
+        case 5:
+            return .device(
+                .match(
+                    DeviceMatch(
+                        name: Bool.random(using: &generator) ? "*net\(index)?" : nil,
+                        group: Bool.random(using: &generator) ? 7 : nil,
+                        alias: "#\(Bool.random(using: &generator) ? "web-*" : "ä ?")")))
+        case 6:
+            let mode = SocketMode.allCases[Int.random(in: 0...1, using: &generator)]
+            return .vhostUser(
+                VhostUserSpec(
+                    socket: path, mode: mode, queues: Bool.random(using: &generator) ? 8 : 1,
+                    access: mode == .server ? randomAccess(using: &generator) : SocketAccess()))
+        case 7:
+            let kind = SocketProtocol.allCases[Int.random(in: 0...3, using: &generator)]
+            let mode =
+                kind == .qemuDgram || Bool.random(using: &generator)
+                ? SocketMode.server : .client
+            return .socket(
+                SocketSpec(
+                    path: path, protocol: kind, mode: mode,
+                    peer: kind == .qemuDgram && Bool.random(using: &generator)
+                        ? path + ".peer" : nil,
+                    access: mode == .server ? randomAccess(using: &generator) : SocketAccess()))
+        default: return .tap(randomTAP(index: index, using: &generator))
+        }
+    }
+
+    private func randomTAP(index: Int, using generator: inout SeededGenerator) -> TAPSpec {
+        let namespaces: [String?] = ["host-\(index)", "shared", "10", nil]
+        return TAPSpec(
+            namespace: namespaces[Int.random(in: 0..<4, using: &generator)],
+            device: Bool.random(using: &generator) ? "dev\(index)" : nil,
+            mac: Bool.random(using: &generator)
+                ? MACAddress(rawValue: 0x0200_0000_0100 + UInt64(index)) : nil,
+            addresses: ["10.0.0.\(index + 1)/24", "fd00::\(index + 1)/64"]
+                .filter { _ in Bool.random(using: &generator) }
+                .compactMap { InterfaceAddress($0) })
+    }
+
+    private func randomAccess(using generator: inout SeededGenerator) -> SocketAccess {
+        SocketAccess(
+            user: Bool.random(using: &generator) ? "libvirt-qemu" : nil,
+            group: Bool.random(using: &generator) ? "64055" : nil,
+            permissions: Bool.random(using: &generator)
+                ? [0o660, 0o7, 0o777].randomElement(using: &generator) : nil)
     }
 }

@@ -35,6 +35,7 @@ extension Controller {
                 try transaction.carryOut(plan)
             }
             order(by: desired, name: name)
+            reconcileDevices(&state)
             state.topologyName = name
             state.topology = desired.yaml
             state.host = part.host?.name
@@ -87,13 +88,16 @@ extension Controller {
     ) throws {
         let model = observingNamespaces(of: target, in: self.model.withLock { $0 })
         var transaction = Transaction(self, model: model, state: state, target: target)
-        defer { state = transaction.state }
         do {
-            try change(&transaction)
-        } catch {
-            throw transaction.rollback(after: "port \(name)", error: "\(error)")
+            defer { state = transaction.state }
+            do {
+                try change(&transaction)
+            } catch {
+                throw transaction.rollback(after: "port \(name)", error: "\(error)")
+            }
+            try transaction.finish()
         }
-        try transaction.finish()
+        reconcileDevices(&state)
     }
 
     /// Puts the model into the order of the topology and notes its name.
@@ -171,18 +175,26 @@ extension Controller {
     /// It waits for an apply that is under way: that works on a copy of the model, which in the end
     /// would overwrite what is noted here.
     func handle(_ event: LinkWatcher.Event, in namespace: String?) {
-        changes.withLock { _ in follow(event, in: namespace) }
+        changes.withLock { state in
+            guard !isStopped else { return }
+            if case .settled = event {
+                if namespace == nil { reconcileDevices(&state) }
+            } else {
+                follow(event, in: namespace)
+            }
+        }
     }
 
     private func follow(_ event: LinkWatcher.Event, in namespace: String?) {
         switch event {
+        case .settled: break
         case .overrun:
             for port in model.withLock({ $0.ports }) where port.spec.namespace == namespace {
                 refresh(port)
             }
         case .removed(let index):
             setCondition(.missingDevice) {
-                $0.spec.namespace == namespace && $0.device?.index == index
+                $0.spec.namespace == namespace && $0.device?.index == index && !$0.isBorrowed
             }
         case .changed(let link):
             let port = model.withLock { model in
@@ -196,7 +208,7 @@ extension Controller {
             if port.condition == .missingDevice {
                 takeBack(port)
             } else if port.device?.index == link.index,
-                link.flags.contains(.up) != (port.condition == .up)
+                port.condition(with: link) != port.condition
             {
                 // The event may be older than what an apply has done since: the kernel knows.
                 refresh(port)
@@ -209,15 +221,11 @@ extension Controller {
         let link = try? provisioning.inside(device.namespace) {
             try NetlinkSocket().link(.index(device.index))
         }
-        let condition: ObservedPort.Condition
-        if let link {
-            condition =
-                link.flags.contains(.up)
-                ? .up : .down(reason: "device \(device.name) is down in its namespace")
-        } else {
-            condition = .missingDevice
+        // One that is gone is the business of the devices' reconciliation.
+        if link == nil, port.isBorrowed { return }
+        setCondition(link.map { port.condition(with: $0) } ?? .missingDevice) {
+            $0.number == port.number
         }
-        setCondition(condition) { $0.number == port.number }
     }
 
     /// A device of the right name appeared where a port has lost its own: use it.
@@ -231,7 +239,7 @@ extension Controller {
             guard isThere else { return }
             let mtu = model.withLock { $0.topology(includesAttached: true) }
                 .deviceMTU(of: port.spec)
-            let again = try provisioning.attach(
+            let again = try makePort(
                 port.spec, number: port.number, origin: port.origin, mtu: mtu,
                 namespace: device.namespace, recorded: false)
             model.withLock { model in
@@ -246,18 +254,23 @@ extension Controller {
         }
     }
 
-    private func setCondition(
+    /// Notes what ports are in by now; with `changes` held.
+    func setCondition(
         _ condition: ObservedPort.Condition, where matches: (LivePort) -> Bool
     ) {
+        var movesFloods = false
         let changed = model.withLock { model -> [String] in
             var changed: [String] = []
             for place in model.ports.indices
             where matches(model.ports[place]) && model.ports[place].condition != condition {
+                let hadPeer = model.ports[place].hasPeer
                 model.ports[place].condition = condition
+                if model.ports[place].hasPeer != hadPeer { movesFloods = true }
                 changed.append(model.ports[place].spec.name)
             }
             return changed
         }
+        if movesFloods { publishAndWait() }
         for name in changed {
             switch condition {
             case .up: log.notice("port '\(name)' is up")

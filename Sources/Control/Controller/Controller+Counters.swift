@@ -1,6 +1,7 @@
 import ControlAPI
 import Dataplane
 import Netlink
+import Ports
 import Topology
 
 /// Requests for counters: of drops, and of everything.
@@ -39,8 +40,11 @@ extension Controller {
     /// What never reached the switch: frames that a TAP's own queue had no room for. The kernel
     /// counts them, nobody else would tell.
     private func droppedByKernel(_ model: SwitchModel) -> [DropInfo] {
-        var rows: [DropInfo] = []
-        let housed = Dictionary(grouping: model.ports.filter { $0.device != nil }) {
+        var rows = lostByPackets(model)
+        let taps = model.ports.filter {
+            if case .tap = $0.spec.attachment { $0.device != nil } else { false }
+        }
+        let housed = Dictionary(grouping: taps) {
             $0.spec.namespace
         }
         for ports in housed.values {
@@ -65,6 +69,25 @@ extension Controller {
             }
         }
         return rows
+    }
+
+    /// Frames for which a device port's ring or a veth's had no room, as its packet socket counts
+    /// them.
+    private func lostByPackets(_ model: SwitchModel) -> [DropInfo] {
+        model.ports.compactMap { port in
+            guard let packets = port.attachment as? PacketPort, packets.receiveDropped > 0 else {
+                return nil
+            }
+            var network: String?
+            if case .access(let name) = port.spec.membership { network = name }
+            return DropInfo(
+                port: port.spec.name, network: network, reason: "device-queue-full",
+                count: packets.receiveDropped,
+                sentence:
+                    "the ring between the kernel and the switch was full: the device receives "
+                    + "more than the switch forwards",
+                remedy: "pace the sender, or run with more workers ('--workers')")
+        }
     }
 
     package func stats() -> StatsInfo {

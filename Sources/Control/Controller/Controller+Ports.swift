@@ -7,7 +7,8 @@ extension Controller {
     package func ports() -> PortList {
         let model = self.model.withLock { $0 }
         let topology = model.topology(includesAttached: true)
-        return PortList(ports: model.ports.map { info($0, topology) })
+        return PortList(
+            ports: model.ports.map { info($0, topology) }, problems: model.discoveryProblems)
     }
 
     package func port(named name: String) throws(ServiceError) -> PortInfo {
@@ -30,7 +31,8 @@ extension Controller {
     private func specification(
         of request: PortAttachRequest, joining model: SwitchModel
     ) throws -> PortSpec {
-        if let port = model.port(named: request.name) {
+        // A name that is given goes before one that a device brought along.
+        if let port = model.port(named: request.name), port.origin != .discovered {
             throw ServiceError.conflict(
                 "port '\(request.name)' exists; "
                     + (port.origin == .attached
@@ -97,18 +99,19 @@ extension Controller {
         }
         var mac: String?
         var addresses: [String] = []
-        var kind = "pcap"
-        if case .tap(let tap) = spec.attachment {
-            kind = "tap"
-            mac =
-                "\(tap.mac ?? provisioning.derivedAddress(of: spec))"
-            addresses = tap.addresses.map { "\($0)" }
+        if let made = spec.attachment.madeDevice {
+            mac = "\(made.mac ?? provisioning.derivedAddress(of: spec))"
+            addresses = made.addresses.map { "\($0)" }
         }
+        var peer: String?
+        if case .connected(let sentence) = port.peer?.peerState { peer = sentence }
         let (state, reason) = state(of: port)
         return PortInfo(
             name: spec.name, number: Int(port.number),
-            origin: port.origin == .declared ? .declared : .attached, kind: kind,
-            device: port.device?.name, namespace: spec.namespace, mode: mode, network: network,
+            origin: PortOrigin(rawValue: port.origin.rawValue) ?? .declared,
+            kind: spec.attachment.kind, device: port.device?.name, namespace: spec.namespace,
+            socket: spec.attachment.socketPath, peer: peer, template: port.template, mode: mode,
+            network: network,
             trunk: trunk, native: native, state: state, reason: reason, mac: mac,
             addresses: addresses, mtu: topology.deviceMTU(of: spec), isolated: spec.isolated,
             offloads: port.attachment.offloads.names, counters: counters(port: port.number))
@@ -124,6 +127,28 @@ extension Controller {
                 .down,
                 "device \(port.device?.name ?? "") is gone; apply the topology again to make it"
             )
+        }
+    }
+}
+
+extension Attachment {
+    /// What listings call it.
+    fileprivate var kind: String {
+        switch self {
+        case .tap: "tap"
+        case .pcap: "pcap"
+        case .veth: "veth"
+        case .device: "device"
+        case .vhostUser: "vhost-user"
+        case .socket(let socket): socket.protocol.rawValue
+        }
+    }
+
+    fileprivate var socketPath: String? {
+        switch self {
+        case .vhostUser(let socket): socket.socket
+        case .socket(let socket): socket.socketPath
+        case .tap, .pcap, .veth, .device: nil
         }
     }
 }

@@ -1,6 +1,7 @@
 import Dataplane
 import Foundation
 import Logging
+import Netlink
 import Ports
 import Synchronization
 import Topology
@@ -52,6 +53,11 @@ package final class Controller: Sendable {
     private let hasStopped = Atomic<Bool>(false)
     private let threads: [WorkerThread]
     let watcher: LinkWatcher
+    /// Serves what is not frames of ports whose peers are processes.
+    let peerLoop: PeerLoop
+    /// Where news of peers wait for the lock of changes, in order.
+    let peerNews = DispatchQueue(label: "heddle-peer-news")
+    let nextLease = Atomic<UInt64>(0)
     let paths: UnderlayMonitor
     let probes: TunnelProbes
 
@@ -64,7 +70,10 @@ package final class Controller: Sendable {
         try store.save(state)
         instance = state.instance
         changes = Mutex(state)
-        provisioning = DeviceProvisioning(instance: state.instance)
+        peerLoop = try PeerLoop()
+        provisioning = DeviceProvisioning(
+            instance: state.instance, loop: peerLoop,
+            guarded: GuardedDevices(instance: state.instance))
         let fabric = Fabric(
             workers: options.workers, portCapacity: Controller.numberLimit, memory: MappedMemory())
         self.fabric = fabric
@@ -73,6 +82,7 @@ package final class Controller: Sendable {
         paths = try UnderlayMonitor(log: log)
         probes = try TunnelProbes(fabric: fabric, log: log)
         for thread in threads { try thread.start() }
+        try peerLoop.start()
         recoverNamespaces()
         watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }
         try paths.start { [weak self] states in self?.follow(states) }
@@ -94,6 +104,9 @@ package final class Controller: Sendable {
         }
     }
 
+    /// Set when nothing may change any more; read it with `changes` held.
+    var isStopped: Bool { hasStopped.load(ordering: .relaxed) }
+
     /// Ends the threads that follow what happens outside.
     private func stopFollowing() {
         watcher.stop()
@@ -106,6 +119,8 @@ package final class Controller: Sendable {
     package func abandon() {
         stopFollowing()
         for thread in threads { thread.stop() }
+        peerLoop.stop()
+        provisioning.guarded.close()
     }
 
     /// Detaches everything, removes exactly what Heddle made and stops the workers.
@@ -140,13 +155,14 @@ package final class Controller: Sendable {
             save(state)
         }
         for thread in threads { thread.stop() }
+        peerLoop.stop()
     }
 
     /// Runs `body` with the lock that serialises changes held. A request that comes while the switch
     /// ends is refused: it would make devices that nobody removes, and wait for workers that are gone.
     func changing<Value>(_ body: (inout InstanceState) throws -> Value) throws -> Value {
         try changes.withLock { state in
-            guard !hasStopped.load(ordering: .relaxed) else {
+            guard !isStopped else {
                 throw ServiceError.conflict("the switch is ending: nothing was changed")
             }
             return try body(&state)
@@ -189,6 +205,12 @@ package final class Controller: Sendable {
 
     /// Removes recorded devices that no port has: of a crashed run under another topology.
     func removeLeftovers(_ state: inout InstanceState) {
+        // Of a guard too, on kernels that do not end it with its process.
+        do {
+            try IngressGuard.removeLeftovers(instance: instance)
+        } catch {
+            log.debug("\(error)")
+        }
         let ports = model.withLock { $0.ports.filter(\.ownsDevice) }
         let leftovers = state.devices.filter { record in !ports.contains { record.isOf($0) } }
         var gone: [InstanceState.DeviceRecord] = []

@@ -13,6 +13,8 @@ import Wire
 /// of that name that is anything else is refused.
 struct DeviceProvisioning: Sendable {
     let instance: String
+    let loop: PeerLoop
+    let guarded: GuardedDevices
 
     enum Failure: Error, CustomStringConvertible {
         case nameTaken(port: String, device: String, namespace: String?, kind: String)
@@ -47,11 +49,11 @@ struct DeviceProvisioning: Sendable {
     }
 
     func interface(for spec: PortSpec, mtu: Int) -> TAPInterface? {
-        guard case .tap(let tap) = spec.attachment, let name = spec.deviceName else { return nil }
+        guard let made = spec.attachment.madeDevice, let name = spec.deviceName else { return nil }
         return TAPInterface(
             name: name, mark: mark(of: spec.name),
-            macAddress: tap.mac ?? derivedAddress(of: spec), mtu: mtu,
-            addresses: tap.addresses)
+            macAddress: made.mac ?? derivedAddress(of: spec), mtu: mtu,
+            addresses: made.addresses)
     }
 
     /// Makes a port's attachment: all or nothing.
@@ -65,6 +67,15 @@ struct DeviceProvisioning: Sendable {
         case .pcap(let files):
             let port = try PcapPort(reading: files.read, writing: files.write)
             return LivePort(spec: spec, number: number, origin: origin, attachment: port)
+        case .device:
+            return absent(spec, number: number, origin: origin)
+        case .vhostUser, .socket:
+            return LivePort(
+                spec: spec, number: number, origin: origin, attachment: try peer(of: spec, mtu))
+        case .veth:
+            return try attachVeth(
+                spec, number: number, origin: origin, mtu: mtu, namespace: namespace,
+                recorded: recorded)
         case .tap:
             guard let interface = interface(for: spec, mtu: mtu) else {
                 preconditionFailure("a TAP port has a device name")
@@ -121,7 +132,7 @@ struct DeviceProvisioning: Sendable {
         _ port: LivePort, from old: PortSpec, to new: PortSpec, mtu: Int
     ) throws {
         guard let device = port.device, let interface = interface(for: new, mtu: mtu),
-            case .tap(let before) = old.attachment, case .tap(let after) = new.attachment
+            let before = old.attachment.madeDevice, let after = new.attachment.madeDevice
         else { return }
         // First the addresses that go: the kernel removes with a subnet's first address all others of
         // that subnet, and the repair puts back those that are declared.
@@ -140,12 +151,19 @@ struct DeviceProvisioning: Sendable {
         if device.isOurs {
             _ = try TAPProvisioner.repair(interface, in: device.namespace?.descriptor)
         }
+        try setSwitchEndMTU(of: new, mtu)
     }
 
-    /// Removes a device that Heddle made. One that was there before stays, as it was found.
+    /// Takes a port out of service: removes a device that Heddle made and gives back, as it was
+    /// found, one that was there before; lets go of a peer.
     func remove(_ port: LivePort) throws {
+        port.peer?.close()
+        if case .borrowed(let wasUp) = port.device?.ownership {
+            return giveBack(port, wasUp: wasUp)
+        }
         guard let device = port.device else { return }
         guard case .found(let addresses, let wasUp) = device.ownership else {
+            if let index = device.guardedIndex { guarded.release(index) }
             try TAPProvisioner.remove(
                 name: device.name, mark: device.mark, in: device.namespace?.descriptor)
             return

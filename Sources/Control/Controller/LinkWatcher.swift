@@ -3,7 +3,8 @@ import Logging
 import Netlink
 import Synchronization
 
-/// One thread that follows the kernel's link events in every namespace that ports use.
+/// One thread that follows the kernel's link events in every namespace that ports use, and in the
+/// switch's own, where devices may ask to be ports.
 ///
 /// A netlink socket hears its own namespace only, so there is one per namespace, opened on a thread
 /// inside it. `watch` gives the wanted set; sockets that are no longer wanted are closed. A new one
@@ -16,6 +17,8 @@ final class LinkWatcher: @unchecked Sendable {
         case changed(Link)
         case removed(index: Int32)
         case overrun
+        /// No more for now.
+        case settled
     }
 
     private struct Source {
@@ -31,6 +34,8 @@ final class LinkWatcher: @unchecked Sendable {
     private var sources: [Source] = []
     private let waker: WakeDescriptor
     private let isStopping = Atomic<Bool>(false)
+    private let looksAround = Atomic<Bool>(false)
+    private static let lookMilliseconds: Int32 = 500
     private var thread: NamedThread?
     private var handler: (@Sendable (String?, Event) -> Void)?
 
@@ -56,9 +61,19 @@ final class LinkWatcher: @unchecked Sendable {
         thread = nil
     }
 
+    /// Says `settled` of the switch's own namespace twice a second, whatever happens there: the
+    /// kernel does not tell when a device that is down gets another alias.
+    func lookAround(_ isWanted: Bool) {
+        guard looksAround.exchange(isWanted, ordering: .relaxed) != isWanted, isWanted else {
+            return
+        }
+        waker.signal()
+    }
+
     /// Watches the namespaces of the model's ports, and no others.
     func watch(_ model: SwitchModel) {
         var wanted: [String?: NetworkNamespace?] = [:]
+        wanted.updateValue(nil, forKey: nil)
         for port in model.ports {
             guard let device = port.device else { continue }
             wanted[port.spec.namespace] = .some(device.namespace)
@@ -95,12 +110,18 @@ final class LinkWatcher: @unchecked Sendable {
                 defer { for place in sources.indices { sources[place].isNew = false } }
                 return sources
             }
-            for source in current where source.isNew { handler?(source.namespace, .overrun) }
+            for source in current where source.isNew {
+                handler?(source.namespace, .overrun)
+                handler?(source.namespace, .settled)
+            }
             var polled = current.map {
                 pollfd(fd: $0.events.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
             }
             polled.append(pollfd(fd: waker.descriptor.rawValue, events: Int16(POLLIN), revents: 0))
-            guard poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
+            let timeout = looksAround.load(ordering: .relaxed) ? LinkWatcher.lookMilliseconds : -1
+            let count = poll(&polled, nfds_t(polled.count), timeout)
+            if count == 0 { handler?(nil, .settled) }
+            guard count > 0 else { continue }
             waker.clear()
             for (place, source) in current.enumerated() where polled[place].revents != 0 {
                 deliver(source)
@@ -117,6 +138,7 @@ final class LinkWatcher: @unchecked Sendable {
                 case .overrun: handler?(source.namespace, .overrun)
                 }
             }
+            handler?(source.namespace, .settled)
         } catch {
             log.warning("link events: \(error)")
             lock.withLock { _ in sources.removeAll { $0.events === source.events } }

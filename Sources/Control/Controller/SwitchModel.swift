@@ -27,6 +27,8 @@ struct SwitchModel: Sendable {
     var underlays: [LiveUnderlay] = []
     /// Name of the document that was applied last.
     var documentName = ""
+    /// Why devices that were meant to be ports are none.
+    var discoveryProblems: [String] = []
 
     func port(named name: String) -> LivePort? { ports.first { $0.spec.name == name } }
 
@@ -74,7 +76,7 @@ struct SwitchModel: Sendable {
     var observed: Observed {
         Observed(
             bridge: bridge, networks: networks,
-            ports: ports.map {
+            ports: ports.filter { $0.origin != .discovered }.map {
                 ObservedPort(spec: $0.spec, condition: $0.condition, origin: $0.origin)
             },
             namespaces: namespaces.mapValues(\.isOurs), tunnels: tunnels.map(\.spec),
@@ -110,7 +112,8 @@ struct SwitchModel: Sendable {
                     PortConfiguration(
                         number: port.number, membership: $0, isUp: port.spec.up,
                         isIsolated: port.spec.isolated, isSticky: port.spec.sticky,
-                        worker: Int(port.number) % workers, port: port.attachment)
+                        hasPeer: port.hasPeer, worker: Int(port.number) % workers,
+                        port: port.attachment)
                 }
             },
             underlays: underlays.map { underlay in
@@ -182,43 +185,4 @@ struct StaticEntry: Hashable, Sendable {
 struct LiveNamespace: Sendable {
     var namespace: NetworkNamespace
     var isOurs: Bool
-}
-
-/// A port that exists: its declaration and what stands behind it.
-struct LivePort: Sendable {
-    var spec: PortSpec
-    /// Stays with the name across restarts.
-    let number: UInt16
-    var origin: ObservedPort.Origin
-    /// The TAP device's descriptor, or a file.
-    var attachment: any Port
-    /// The kernel's end of a TAP port.
-    var device: Device?
-    var condition: ObservedPort.Condition = .up
-
-    /// Whether the port has a device that Heddle made.
-    var ownsDevice: Bool { device?.isOurs == true }
-
-    struct Device: Sendable {
-        var name: String
-        var index: Int32
-        /// The namespace that it is in; nil for the switch's own.
-        var namespace: NetworkNamespace?
-        var ownership: Ownership
-        /// The alternative name that marks it as ours.
-        var mark: String
-
-        /// Whether it is Heddle's to alter and to remove.
-        var isOurs: Bool {
-            if case .found = ownership { false } else { true }
-        }
-
-        enum Ownership: Sendable {
-            case made
-            /// Ours, from an earlier run.
-            case adopted
-            /// A persistent TAP that was there, in this state: it is used, given back and stays.
-            case found(addresses: [InterfaceAddress], wasUp: Bool)
-        }
-    }
 }

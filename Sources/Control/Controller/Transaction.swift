@@ -34,7 +34,7 @@ struct Transaction {
     private let target: Topology
     private var undos: [(what: String, undo: (inout SwitchModel) throws -> Void)] = []
     /// Detached ports whose devices go at the end.
-    private var retiring: [LivePort] = []
+    var retiring: [LivePort] = []
     private var retiringNamespaces: [String] = []
     private var touched: [String] = []
     var flushes: [FDB.FlushPattern] = []
@@ -128,7 +128,9 @@ struct Transaction {
     }
 
     private mutating func attach(_ spec: PortSpec, origin: ObservedPort.Origin) throws {
-        try freeDeviceName(of: spec)
+        // A name that a file or a person gives goes before one that a device brings along.
+        if model.port(named: spec.name)?.origin == .discovered { detach(spec.name) }
+        try freeResources(of: spec)
         let port = try open(spec, number: number(for: spec.name), origin: origin)
         model.ports.append(port)
         touched.append(spec.name)
@@ -137,9 +139,9 @@ struct Transaction {
 
     /// The way back from a port that was opened: a device that was made goes, an adopted one stays
     /// for the next attempt.
-    private mutating func registerUndo(of port: LivePort) {
-        guard let device = port.device else { return }
-        if case .adopted = device.ownership { return }
+    mutating func registerUndo(of port: LivePort) {
+        if case .adopted = port.device?.ownership { return }
+        guard port.device != nil || port.peer != nil else { return }
         let provisioning = controller.provisioning
         undos.append(("port '\(port.spec.name)'", { _ in try provisioning.remove(port) }))
     }
@@ -178,13 +180,13 @@ struct Transaction {
         {
             try controller.removeLeftover(record)
         }
-        return try controller.provisioning.attach(
+        return try controller.makePort(
             spec, number: number, origin: origin, mtu: target.deviceMTU(of: spec),
             namespace: namespace, recorded: recorded)
     }
 
     /// Takes a port out of the switch; its device goes at the end.
-    private mutating func detach(_ name: String) {
+    mutating func detach(_ name: String) {
         guard let place = model.ports.firstIndex(where: { $0.spec.name == name }) else { return }
         let port = model.ports.remove(at: place)
         retiring.append(port)
@@ -225,14 +227,14 @@ struct Transaction {
         try provisioning.reconfigure(port, from: from, to: to, mtu: target.deviceMTU(of: to))
     }
 
-    /// Removes a retiring device at once when `spec` is to have its name or its mark.
-    private mutating func freeDeviceName(of spec: PortSpec) throws {
+    /// Takes a retiring port's device or socket away at once when `spec` is to have it, or the mark
+    /// that goes with the port's name.
+    private mutating func freeResources(of spec: PortSpec) throws {
+        let wanted = spec.exclusiveResources
         guard
             let place = retiring.firstIndex(where: {
-                $0.device != nil
-                    && ($0.spec.name == spec.name
-                        || $0.spec.deviceName == spec.deviceName
-                            && $0.spec.namespace == spec.namespace)
+                $0.device != nil && $0.spec.name == spec.name
+                    || !$0.spec.exclusiveResources.isDisjoint(with: wanted)
             })
         else { return }
         let old = retiring.remove(at: place)
@@ -244,7 +246,7 @@ struct Transaction {
             (
                 "port '\(old.spec.name)'",
                 { restored in
-                    let again = try controller.provisioning.attach(
+                    let again = try controller.makePort(
                         old.spec, number: old.number, origin: old.origin, mtu: mtu,
                         namespace: old.device?.namespace, recorded: true)
                     guard let place = restored.ports.firstIndex(where: { $0.number == old.number })
@@ -339,8 +341,7 @@ struct Transaction {
     private func verify() throws {
         for name in Set(touched) {
             guard let port = model.port(named: name), let device = port.device else { continue }
-            var addresses: [InterfaceAddress] = []
-            if case .tap(let tap) = port.spec.attachment { addresses = tap.addresses }
+            let addresses = port.spec.attachment.madeDevice?.addresses ?? []
             try controller.verify(
                 device, mtu: device.isOurs ? target.deviceMTU(of: port.spec) : nil,
                 addresses: addresses)

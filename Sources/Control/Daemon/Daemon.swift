@@ -120,12 +120,29 @@ package struct Daemon {
         let data = try DataServer(
             path: paths.socket + DataRequest.pathSuffix, controller: controller, log: log)
         data.start()
+        let nics = try nicServer(controller, log: log)
+        nics?.start()
         report(controller)
         Daemon.notify("READY=1")
         waitForEnd(signals, controller: controller, log: log)
         Daemon.notify("STOPPING=1")
         server.stop()
         data.stop()
+        nics?.stop()
+    }
+
+    /// The socket of a group that may have network cards.
+    private func nicServer(_ controller: Controller, log: Logger) throws -> DataServer? {
+        guard let option = options.nicGroup else { return nil }
+        let parts = option.split(separator: "=", maxSplits: 1)
+        let networks = parts.count > 1 ? parts[1].split(separator: ",").map(String.init) : []
+        let group = try Account.group(String(parts.first ?? ""))
+        let folder = (paths.socket as NSString).deletingLastPathComponent
+        // The group has to get as far as its socket; the others are closed to it.
+        chmod(folder, 0o711)
+        return try DataServer(
+            path: paths.socket + DataRequest.nicPathSuffix,
+            access: .nics(group: group, networks: Set(networks)), controller: controller, log: log)
     }
 
     /// SIGINT and SIGTERM end the switch; SIGHUP applies the file again.

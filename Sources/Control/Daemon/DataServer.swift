@@ -5,7 +5,8 @@ import Logging
 import Synchronization
 import SystemPackage
 
-/// Serves the data socket: descriptors of namespaces, and captures.
+/// Serves the data socket: descriptors of namespaces, captures, leases, and hypervisors' network
+/// cards.
 ///
 /// One thread accepts; each connection gets a thread of its own, since a capture lasts. The socket's
 /// mode admits its owner only, so whoever connects may do what the daemon may; still no number of
@@ -15,17 +16,36 @@ package final class DataServer: Sendable {
     private let controller: Controller
     private let listener: SeqpacketSocket
     private let path: String
+    private let access: Access
     private let log: Logger
     private static let connectionLimit = 64
+    /// Leases last as long as VMs do, and take a thread each that sleeps.
+    private static let leaseLimit = 2048
     private static let patience = Duration.seconds(10)
     private let isStopping = Atomic<Bool>(false)
     private let connections = Atomic<Int>(0)
+    private let leases = Atomic<Int>(0)
 
-    package init(path: String, controller: Controller, log: Logger) throws(SystemError) {
+    /// Who may connect, and ask for what.
+    package enum Access: Sendable {
+        /// The socket's owner, anything.
+        case owner
+        /// A group, for network cards on these networks, or with none named on any.
+        case nics(group: UInt32, networks: Set<String>)
+    }
+
+    package init(
+        path: String, access: Access = .owner, controller: Controller, log: Logger
+    ) throws(SystemError) {
         self.path = path
+        self.access = access
         self.controller = controller
         self.log = log
         listener = try SeqpacketSocket.listen(at: path)
+        if case .nics(let group, _) = access {
+            try check(chown(path, .max, group), "give the socket '\(path)' to its group")
+            try check(chmod(path, 0o660), "set the mode of the socket '\(path)'")
+        }
         try listener.setNonBlocking(true)
     }
 
@@ -99,13 +119,69 @@ package final class DataServer: Sendable {
         } catch {
             return try refuse("the request is not one that this heddle knows", on: connection)
         }
+        if case .nics(_, let networks) = access {
+            guard case .nic(let network, _) = request else {
+                return try refuse("this socket is for network cards only", on: connection)
+            }
+            guard networks.isEmpty || networks.contains(network) else {
+                return try refuse(
+                    "network '\(network)' is not one that this group may use; these are: "
+                        + networks.sorted().joined(separator: ", "), on: connection)
+            }
+        }
         switch request {
+        case .lease(let port): try lease(port, on: connection)
+        case .nic(let network, let hasHeader):
+            try sendNIC(network: network, hasHeader: hasHeader, on: connection)
         case .namespace(let name): try sendNamespace(name, on: connection)
         case .capture(let capture):
             try CaptureService(controller: controller, connection: connection)
                 .run(capture, until: { self.isStopping.load(ordering: .acquiring) })
         case .stop: try refuse("there is no capture to stop", on: connection)
         }
+    }
+
+    /// Attaches a port and keeps it until the client is gone.
+    private func lease(_ request: PortAttachRequest, on connection: SeqpacketSocket) throws {
+        guard leases.load(ordering: .relaxed) < DataServer.leaseLimit else {
+            return try refuse("there are \(DataServer.leaseLimit) leases already", on: connection)
+        }
+        let lease: UInt64
+        do {
+            lease = try controller.leasePort(request)
+        } catch {
+            let response = error.response
+            let lines = response.details.isEmpty ? [response.error] : response.details
+            return try refuse(lines.joined(separator: "\n"), on: connection)
+        }
+        leases.add(1, ordering: .relaxed)
+        // Not counted among the connections that the end of the switch waits for.
+        connections.subtract(1, ordering: .releasing)
+        defer {
+            connections.add(1, ordering: .relaxed)
+            leases.subtract(1, ordering: .relaxed)
+            controller.endLease(lease)
+        }
+        try connection.send(try DataReply(ok: true).json())
+        // Whatever it says, it is there; what it cannot say any more is that it is gone.
+        while case .message(let message) = try connection.receive() {
+            for descriptor in message.descriptors { try? descriptor.close() }
+        }
+    }
+
+    private func sendNIC(
+        network: String, hasHeader: Bool, on connection: SeqpacketSocket
+    ) throws {
+        let descriptor: FileDescriptor
+        do {
+            descriptor = try controller.makeNIC(network: network, hasHeader: hasHeader)
+        } catch let error as ServiceError {
+            return try refuse(error.response.error, on: connection)
+        } catch {
+            return try refuse("\(error)", on: connection)
+        }
+        defer { try? descriptor.close() }
+        try connection.send(try DataReply(ok: true).json(), descriptors: [descriptor])
     }
 
     private func refuse(_ sentence: String, on connection: SeqpacketSocket) throws {
@@ -119,9 +195,11 @@ package final class DataServer: Sendable {
         let found: NetworkNamespace?
         do {
             found =
-                try live
-                ?? NetworkNamespace.open(
-                    named: name, in: controller.options.namespaceDirectory)
+                try name == DataRequest.ownNamespace
+                ? NetworkNamespace.current()
+                : live
+                    ?? NetworkNamespace.open(
+                        named: name, in: controller.options.namespaceDirectory)
         } catch {
             return try refuse("\(error)", on: connection)
         }

@@ -14,6 +14,8 @@ package struct RunOptions: Sendable, Equatable {
     package var workerCount: Int
     /// Whether to run in new user, mount and network namespaces.
     package var sandbox: Bool
+    /// Which group may have network cards, and on which networks: `kvm`, `kvm=blue,green`.
+    package var nicGroup: String?
     package var logLevel: Logger.Level
     /// Whether to print what is connected, who reaches whom, and what to type next.
     package var reports: Bool
@@ -21,7 +23,8 @@ package struct RunOptions: Sendable, Equatable {
     package init(
         file: String? = nil, host: String? = nil, socketPath: String? = nil,
         stateDirectory: String? = nil,
-        workerCount: Int = 1, sandbox: Bool = false, logLevel: Logger.Level = .info,
+        workerCount: Int = 1, sandbox: Bool = false, nicGroup: String? = nil,
+        logLevel: Logger.Level = .info,
         reports: Bool = false
     ) {
         self.file = file
@@ -30,6 +33,7 @@ package struct RunOptions: Sendable, Equatable {
         self.stateDirectory = stateDirectory
         self.workerCount = workerCount
         self.sandbox = sandbox
+        self.nicGroup = nicGroup
         self.logLevel = logLevel
         self.reports = reports
     }

@@ -108,12 +108,19 @@ package enum TAPProvisioner {
 
     /// Puts right what differs from the declaration; the returned list is empty when nothing did.
     /// The device may be open meanwhile.
+    ///
+    /// - Parameter isNew: whether the caller has just made it, so that it has no mark yet.
     package static func repair(
-        _ interface: TAPInterface, in namespace: FileDescriptor? = nil
+        _ interface: TAPInterface, isNew: Bool = false, in namespace: FileDescriptor? = nil
     ) throws -> [TAPCorrection] {
         try run(in: namespace) {
             let socket = try NetlinkSocket()
-            let link = try marked(interface.name, interface.mark, socket)
+            let link: Link
+            if isNew, let found = try socket.link(.name(interface.name)) {
+                link = found
+            } else {
+                link = try marked(interface.name, interface.mark, socket)
+            }
             return try correct(link, to: interface, socket)
         }
     }

@@ -6,6 +6,9 @@ package struct PortInfo: APIValue {
     package var kind: String
     package var device: String?
     package var namespace: String?
+    package var socket: String?
+    package var peer: String?
+    package var template: String?
     package var mode: PortMode
     package var network: String?
     package var trunk: [String]
@@ -21,7 +24,8 @@ package struct PortInfo: APIValue {
 
     package init(
         name: String, number: Int, origin: PortOrigin, kind: String, device: String? = nil,
-        namespace: String? = nil, mode: PortMode, network: String? = nil, trunk: [String] = [],
+        namespace: String? = nil, socket: String? = nil, peer: String? = nil,
+        template: String? = nil, mode: PortMode, network: String? = nil, trunk: [String] = [],
         native: String? = nil, state: PortState, reason: String? = nil, mac: String? = nil,
         addresses: [String] = [], mtu: Int, isolated: Bool, offloads: [String] = [],
         counters: TrafficCounters
@@ -32,6 +36,9 @@ package struct PortInfo: APIValue {
         self.kind = kind
         self.device = device
         self.namespace = namespace
+        self.socket = socket
+        self.peer = peer
+        self.template = template
         self.mode = mode
         self.network = network
         self.trunk = trunk
@@ -53,6 +60,9 @@ package struct PortInfo: APIValue {
         case kind
         case device
         case namespace
+        case socket
+        case peer
+        case template
         case mode
         case network
         case trunk
@@ -77,11 +87,20 @@ package struct PortInfo: APIValue {
                 "How the port came to be; apply plans the declared ones only."),
             .init(
                 "kind", .string,
-                "Attachment: tap, veth, device, vhost-user, socket, pcap or memory."),
+                "Attachment: tap, veth, device, vhost-user, qemu-stream, qemu-dgram, bess, vde or "
+                    + "pcap."),
             .init("device", .string, optional: true, "Kernel interface, if it has one."),
             .init(
                 "namespace", .string, optional: true,
                 "Network namespace of the kernel interface, if not the daemon's."),
+            .init("socket", .string, optional: true, "Path of the Unix socket, if it has one."),
+            .init(
+                "peer", .string, optional: true,
+                "Who is at the other end of the socket, and what was agreed."),
+            .init(
+                "template", .string, optional: true,
+                "Of a discovered port: the declared port whose pattern found the device; absent "
+                    + "where the device's alias did."),
             .init(
                 "mode", .enumeration(["access", "trunk"]),
                 "access: one network, untagged; trunk: several, tagged."),
@@ -108,19 +127,32 @@ package struct PortInfo: APIValue {
 /// `GET /v1/ports`.
 package struct PortList: APIValue {
     package var ports: [PortInfo]
+    package var problems: [String]
 
-    package init(ports: [PortInfo]) {
+    package init(ports: [PortInfo], problems: [String] = []) {
         self.ports = ports
+        self.problems = problems
     }
 
     package enum CodingKeys: String, CodingKey {
         case ports
+        case problems
+    }
+
+    /// A switch of an earlier version tells no problems.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        ports = try container.decode([PortInfo].self, forKey: .ports)
+        problems = try container.decodeIfPresent([String].self, forKey: .problems) ?? []
     }
 
     package static let schema = APISchema(
         "PortList", "All ports, by name.",
         [
-            .init("ports", .array(.reference("PortInfo")), "The ports, sorted by name.")
+            .init("ports", .array(.reference("PortInfo")), "The ports, sorted by name."),
+            .init(
+                "problems", .array(.string),
+                "Why devices that were meant to be ports are none, a sentence each."),
         ])
 }
 

@@ -15,6 +15,14 @@ indirect enum ValueKind: Sendable {
     case interfaceAddress
     /// An address by which other hosts reach a host.
     case underlayAddress
+    /// A pattern of text with `*` and `?`; see `Glob`. Of device names it has their letters only.
+    case glob(ofDeviceNames: Bool)
+    /// Where a Unix socket is.
+    case socketPath
+    /// The name or the number of a user or a group.
+    case account
+    /// Permission bits as octal digits in quotes: without, YAML's readers disagree about the number.
+    case permissions
     /// One of these words.
     case choice([String])
     /// Text on one line, at most so many bytes.
@@ -34,26 +42,36 @@ struct KeyKind: Sendable {
     let kind: ValueKind
     let doc: String
     let isRequired: Bool
-    /// In the design, not in this version: refused as such.
-    let isLater: Bool
 
     init(_ name: String, _ kind: ValueKind, isRequired: Bool = false, _ doc: String) {
         self.name = name
         self.kind = kind
         self.doc = doc
         self.isRequired = isRequired
-        self.isLater = false
+    }
+}
+
+/// Keys that make sense beside some values of another key only.
+struct KeyCondition: Sendable {
+    let keys: [String]
+    let other: String
+    let values: [String]
+    /// What the other is when it is not given.
+    let otherDefault: String?
+    let reason: String
+
+    init(
+        _ keys: [String], with other: String, _ values: [String], otherDefault: String? = nil,
+        _ reason: String
+    ) {
+        self.keys = keys
+        self.other = other
+        self.values = values
+        self.otherDefault = otherDefault
+        self.reason = reason
     }
 
-    private init(later name: String) {
-        self.name = name
-        self.kind = .boolean
-        self.doc = ""
-        self.isRequired = false
-        self.isLater = true
-    }
-
-    static func later(_ name: String) -> KeyKind { KeyKind(later: name) }
+    var holdsWithoutOther: Bool { otherDefault.map(values.contains) ?? false }
 }
 
 /// A mapping with fixed keys.
@@ -68,6 +86,7 @@ struct MappingKind: Sendable {
     let atLeastOne: [String]
     /// A key that makes sense beside another only, and why where that is not plain.
     let needs: [(key: String, other: String, reason: String)]
+    let conditions: [KeyCondition]
 
     init(
         _ title: String,
@@ -75,7 +94,8 @@ struct MappingKind: Sendable {
         keys: [KeyKind],
         exactlyOne: [(title: String, keys: [String])] = [],
         atLeastOne: [String] = [],
-        needs: [(key: String, other: String, reason: String)] = []
+        needs: [(key: String, other: String, reason: String)] = [],
+        conditions: [KeyCondition] = []
     ) {
         self.title = title
         self.doc = doc
@@ -83,9 +103,8 @@ struct MappingKind: Sendable {
         self.exactlyOne = exactlyOne
         self.atLeastOne = atLeastOne
         self.needs = needs
+        self.conditions = conditions
     }
-
-    var supportedKeys: [KeyKind] { keys.filter { !$0.isLater } }
 }
 
 extension MappingKind {
@@ -198,6 +217,16 @@ extension MappingKind {
                 "Trunk port: the networks, their frames tagged with the VLAN ID."),
             KeyKind("native", .network, "The trunk's network whose frames are untagged."),
             KeyKind("tap", .mapping(tap), "A TAP device that Heddle makes."),
+            KeyKind(
+                "veth", .mapping(veth),
+                "A veth pair that Heddle makes: one end is the port, the other in a namespace."),
+            KeyKind(
+                "device", .mapping(device),
+                "A device that is there, or all that match: a TAP of a hypervisor, a card."),
+            KeyKind("vhost-user", .mapping(vhostUser), "A guest's card in memory that it shares."),
+            KeyKind(
+                "socket", .mapping(socket),
+                "A Unix socket of QEMU, User-mode Linux or VDE that carries frames."),
             KeyKind("pcap", .mapping(pcap), "Capture files instead of a device."),
             KeyKind(
                 "isolated", .boolean,
@@ -213,37 +242,10 @@ extension MappingKind {
                 "Whether an address learned here stays until it ages, whoever claims it (false)."),
             KeyKind("up", .boolean, "Its administrative state (true)."),
             KeyKind("description", .text(limit: 255), "For people."),
-            .later("veth"), .later("device"), .later("vhost-user"),
-            .later("socket"),
         ],
         exactlyOne: [
             ("membership", ["network", "trunk"]),
-            ("attachment", ["tap", "pcap", "veth", "device", "vhost-user", "socket"]),
+            ("attachment", ["tap", "veth", "device", "vhost-user", "socket", "pcap"]),
         ],
         needs: [("native", "trunk", "")])
-
-    static let tap = MappingKind(
-        "tap", "A TAP device that Heddle makes; its MTU is the network's.",
-        keys: [
-            KeyKind(
-                "namespace", .name,
-                "The network namespace of the device, made if need be; without it the switch's."),
-            KeyKind(
-                "device", .deviceName,
-                "The device's name in the kernel; without it one derived from the port's name."),
-            KeyKind(
-                "mac", .mac,
-                "The device's MAC address; without it one derived from the switch and the port."),
-            KeyKind(
-                "address", .list(.interfaceAddress, minimum: 0),
-                "The device's IP addresses with prefix lengths, such as 10.10.0.1/24."),
-        ])
-
-    static let pcap = MappingKind(
-        "pcap", "Capture files as a port.",
-        keys: [
-            KeyKind("read", .text(limit: 4095), "A capture whose frames enter the switch."),
-            KeyKind("write", .text(limit: 4095), "A capture of the frames that leave."),
-        ],
-        atLeastOne: ["read", "write"])
 }

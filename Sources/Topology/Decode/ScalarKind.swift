@@ -56,9 +56,19 @@ extension ValueKind {
         case .interfaceAddress: "an address with its prefix length, such as 10.10.0.1/24"
         case .underlayAddress: "an IP address such as 192.0.2.1 or 2001:db8::1"
         case .choice(let words): keyList(words)
+        case .glob(ofDeviceNames: true):
+            "a pattern of device names, such as vnet*: letters, digits, '.', '_', '-', '*' for any "
+                + "text and '?' for any character"
+        case .glob(ofDeviceNames: false):
+            "a pattern on one line, such as web-*, with '*' for any text and '?' for any character"
+        case .socketPath:
+            "an absolute path of at most \(SocketPath.byteLimit) bytes, such as "
+                + "/run/heddle/web-1.sock"
+        case .account: "the name or the number of a user or a group"
+        case .permissions: "octal digits in quotes, such as \"0660\""
         case .text(let limit): "text on one line, up to \(limit) bytes"
         case .list: "a list, such as [a, b]"
-        case .mapping(let mapping): "a mapping with \(keyList(mapping.supportedKeys.map(\.name)))"
+        case .mapping(let mapping): "a mapping with \(keyList(mapping.keys.map(\.name)))"
         case .named(let mapping, limit: _): "a mapping from names to \(mapping.title)s"
         case .byNetwork: "a mapping from networks to VLAN IDs, such as {blue: 20}"
         }
@@ -102,7 +112,14 @@ extension ValueKind {
                 return .failure(
                     ScalarProblem("cannot be \(quoted(text)), which every namespace already uses"))
             }
-            return DeviceName.isValid(text) ? .success(.text(text)) : .failure(refused())
+            guard DeviceName.isValid(text) else {
+                let isPattern = text.utf8.contains(where: Glob.isSign)
+                return .failure(
+                    ScalarProblem(
+                        refused().clause
+                            + (isPattern ? ": a pattern is given by 'device: {match: …}'" : "")))
+            }
+            return .success(.text(text))
         case .mac:
             guard let mac = MACAddress(text) else { return .failure(refused()) }
             guard !mac.isMulticast, !mac.isZero else {
@@ -130,11 +147,30 @@ extension ValueKind {
             }
             return .success(.host(address))
         case .choice(let words):
-            guard isPlain, words.contains(text) else {
+            guard words.contains(text) else {
                 let near = nearestWord(to: text, among: words).map { " (did you mean '\($0)'?)" }
                 return .failure(ScalarProblem(refused().clause + (near ?? "")))
             }
             return .success(.text(text))
+        case .glob(let ofDeviceNames): return Self.glob(text, ofDeviceNames, refused)
+        case .socketPath:
+            guard SocketPath.isValid(text) else {
+                return .failure(ScalarProblem(refused().clause + Self.fault(ofPath: text)))
+            }
+            return .success(.text(text))
+        case .account:
+            guard !text.isEmpty, text.utf8.count <= 255,
+                text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: ":") })
+            else { return .failure(refused()) }
+            return .success(.text(text))
+        case .permissions:
+            guard let bits = Self.permissions(text), !isPlain else {
+                let hint =
+                    isPlain && Self.permissions(text) != nil
+                    ? ": write \"\(text)\", which YAML cannot take for a number" : ""
+                return .failure(ScalarProblem(refused().clause + hint))
+            }
+            return .success(.integer(bits))
         case .text(let limit):
             guard !text.isEmpty, text.utf8.count <= limit,
                 !text.unicodeScalars.contains(where: Self.breaksLine)
@@ -160,6 +196,40 @@ extension ValueKind {
             if v6.isIPv4Mapped { return "is an IPv4 address: write it as one" }
         }
         return nil
+    }
+
+    private static func glob(
+        _ text: String, _ ofDeviceNames: Bool, _ refused: () -> ScalarProblem
+    ) -> Result<CheckedValue, ScalarProblem> {
+        // What other patterns know and these do not would else match nothing, without a word.
+        if let sign = text.unicodeScalars.first(where: { "[]{}\\".unicodeScalars.contains($0) }) {
+            return .failure(
+                ScalarProblem(
+                    "must have '*' for any text and '?' for any character: '\(sign)' means nothing "
+                        + "in \(quoted(text))"))
+        }
+        let isName = text.utf8.allSatisfy { Glob.isSign($0) || Name.isLetter($0) }
+        guard !text.isEmpty, text.utf8.count <= Glob.byteLimit, isName || !ofDeviceNames,
+            !text.unicodeScalars.contains(where: Self.breaksLine)
+        else { return .failure(refused()) }
+        return .success(.text(text))
+    }
+
+    /// What is wrong with a socket's path, where it is not plain to see.
+    private static func fault(ofPath text: String) -> String {
+        if text.utf8.first == UInt8(ascii: "@") {
+            return ": sockets without a file (Linux's abstract ones) are not supported"
+        }
+        let count = text.utf8.count
+        return count > SocketPath.byteLimit ? ": it has \(count)" : ""
+    }
+
+    /// Three or four octal digits, at most 0777.
+    private static func permissions(_ text: String) -> Int? {
+        guard (3...4).contains(text.utf8.count), let bits = Int(text, radix: 8),
+            (0...0o777).contains(bits), text.utf8.first != UInt8(ascii: "+")
+        else { return nil }
+        return bits
     }
 
     private static func breaksLine(_ scalar: Unicode.Scalar) -> Bool {

@@ -121,11 +121,6 @@ struct SectionReader {
                 continue
             }
             section.given.insert(name)
-            if row.isLater {
-                diagnostics.report(
-                    key.location, "\(subject)'\(name)' is not supported by this version")
-                continue
-            }
             let path = path.isEmpty ? name : "\(path).\(name)"
             locations[path] = value.location
             section.values[name] = read(value, as: row.kind, key: name, path: path, in: section)
@@ -141,7 +136,7 @@ struct SectionReader {
             diagnostics.report(location, "\(section.subject)\(Self.mergeKeyRefusal)")
             return
         }
-        let known = section.kind.supportedKeys.map(\.name)
+        let known = section.kind.keys.map(\.name)
         var hint = diagnostics.suggestion(for: name, among: known)
         if hint.isEmpty { hint = "; known are \(keyList(known, joinedBy: "and"))" }
         diagnostics.report(location, "\(section.subject)unknown key \(quoted(name))\(hint)")
@@ -160,20 +155,19 @@ struct SectionReader {
         for group in kind.exactlyOne {
             let present = group.keys.filter(given.contains)
             guard present.count != 1 else { continue }
-            let supported = group.keys.filter { name in
-                kind.supportedKeys.contains { $0.name == name }
-            }
             let got =
                 present.isEmpty
                 ? "it has none"
                 : "it has \(keyList(present, joinedBy: "and"))"
             diagnostics.report(
                 section.location,
-                "\(subject)needs exactly one \(group.title), \(keyList(supported)); \(got)")
+                "\(subject)needs exactly one \(group.title), \(keyList(group.keys)); \(got)")
         }
         if !kind.atLeastOne.isEmpty, given.isDisjoint(with: kind.atLeastOne) {
             diagnostics.report(
-                section.location, "\(subject)needs \(keyList(kind.atLeastOne)), or both")
+                section.location,
+                "\(subject)needs \(keyList(kind.atLeastOne)), "
+                    + "or \(kind.atLeastOne.count == 2 ? "both" : "several")")
         }
         for (key, other, reason) in kind.needs
         where given.contains(key) && !given.contains(other) {
@@ -181,6 +175,24 @@ struct SectionReader {
                 locations["\(section.path).\(key)"] ?? section.location,
                 "\(subject)'\(key)' makes sense with '\(other)' only"
                     + (reason.isEmpty ? "" : ": \(reason)"))
+        }
+        for condition in kind.conditions { check(condition, in: section) }
+    }
+
+    private mutating func check(_ condition: KeyCondition, in section: Section) {
+        if section.given.contains(condition.other) {
+            // A value that was refused says nothing about the other keys.
+            guard case .text(let value) = section.values[condition.other],
+                !condition.values.contains(value)
+            else { return }
+        } else if condition.holdsWithoutOther {
+            return
+        }
+        let others = keyList(condition.values.map { "\(condition.other): \($0)" })
+        for key in condition.keys where section.given.contains(key) {
+            diagnostics.report(
+                locations["\(section.path).\(key)"] ?? section.location,
+                "\(section.subject)'\(key)' makes sense with \(others) only: \(condition.reason)")
         }
     }
 

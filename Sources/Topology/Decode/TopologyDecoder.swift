@@ -22,15 +22,17 @@ struct TopologyDecoder {
     private var portCounts: [String?: Int] = [:]
 
     /// Where a thing must be unique: on a host, or on all of them (nil).
-    private struct Place<Thing: Hashable>: Hashable {
+    struct Place<Thing: Hashable>: Hashable {
         let host: String?
         let scope: String
         let thing: Thing
     }
-    /// Devices by host and namespace, stations and IP addresses by network: who has them.
-    private var devices: [Place<String>: String] = [:]
-    private var stations: [Place<MACAddress>: String] = [:]
-    private var addresses: [Place<IPAddress>: String] = [:]
+    /// Devices by host and namespace, sockets by host, stations and IP addresses by network: who
+    /// has them.
+    var devices: [Place<String>: String] = [:]
+    var sockets: [Place<String>: String] = [:]
+    var stations: [Place<MACAddress>: String] = [:]
+    var addresses: [Place<IPAddress>: String] = [:]
 
     static func decode(_ bytes: [UInt8], file: String) throws(TopologyError) -> Topology {
         var diagnostics = Diagnostics()
@@ -177,7 +179,8 @@ struct TopologyDecoder {
                         + "'\(other)'\(place(of: "hosts.\(other).vlans")): name a network")
                 return nil
             }
-            let name = "vlan-\(vlan)"
+            let made = NetworkSpec(madeFor: vlan)
+            let name = made.name
             guard networkIndex[name] == nil else {
                 diagnostics.report(
                     location,
@@ -187,7 +190,7 @@ struct TopologyDecoder {
             }
             networkByVLAN[vlan] = name
             networkIndex[name] = networks.count
-            networks.append(NetworkSpec(name: name, vlan: vlan))
+            networks.append(made)
             return name
         }
     }
@@ -213,7 +216,7 @@ struct TopologyDecoder {
             port.staticMACs.append(mac)
             claimStation(mac, by: port, at: element.location, subject: section.subject)
         }
-        if case .tap(let tap) = attachment { checkTAP(tap, of: port, section) }
+        checkAttachment(of: port, section)
         return port
     }
 
@@ -263,84 +266,4 @@ struct TopologyDecoder {
 
     /// Whether the file gives a value there, right or refused already.
     func isGiven(_ path: String) -> Bool { locations[path] != nil }
-
-    private func attachment(_ section: Section) -> Attachment? {
-        if let tap = section.section("tap") {
-            let addresses = (tap.list("address") ?? []).compactMap { element in
-                if case .address(let address) = element.value { address } else { nil }
-            }
-            return .tap(
-                TAPSpec(
-                    namespace: tap.text("namespace"), device: tap.text("device"),
-                    mac: tap.mac("mac"), addresses: addresses))
-        }
-        guard let pcap = section.section("pcap") else { return nil }
-        return .pcap(PcapSpec(read: pcap.text("read"), write: pcap.text("write")))
-    }
-
-    // MARK: Clashes
-
-    private mutating func checkTAP(_ tap: TAPSpec, of port: PortSpec, _ section: Section) {
-        let path = "\(section.path).tap"
-        let device = port.deviceName ?? port.name
-        let claim = Place(host: port.host, scope: tap.namespace ?? "", thing: device)
-        if let other = devices.updateValue(port.name, forKey: claim) {
-            let namespace =
-                tap.namespace.map { "namespace '\($0)'" } ?? "the switch's namespace"
-            diagnostics.report(
-                locations["\(path).device"] ?? section.location,
-                "\(section.subject)device '\(device)' in \(namespace) belongs to port '\(other)'"
-                    + "\(place(of: "ports.\(other)")): give one of them another 'device'")
-        }
-        if let mac = tap.mac {
-            claimStation(
-                mac, by: port, at: locations["\(path).mac"], subject: section.subject + "tap: ")
-        }
-        guard let network = untaggedNetwork(of: port) else { return }
-        for element in section.section("tap")?.list("address") ?? [] {
-            guard case .address(let address) = element.value else { continue }
-            let place = Place(
-                host: scope(of: network, port), scope: network, thing: address.address)
-            if let other = addresses.updateValue(port.name, forKey: place) {
-                let whose =
-                    other == port.name
-                    ? "is given twice"
-                    : "belongs to port '\(other)' already\(self.place(of: "ports.\(other)"))"
-                diagnostics.report(
-                    element.location,
-                    "\(section.subject)tap: \(address.address) on network '\(network)' \(whose)")
-            }
-        }
-    }
-
-    /// The network in which the device's own addresses live.
-    private func untaggedNetwork(of port: PortSpec) -> String? {
-        switch port.membership {
-        case .access(let network): network
-        case .trunk(_, let native): native
-        }
-    }
-
-    /// A network with a VNI is one broadcast domain over all hosts; another is one on each.
-    private func scope(of network: String, _ port: PortSpec) -> String? {
-        networkIndex[network].flatMap { networks[$0].vni } == nil ? port.host : nil
-    }
-
-    /// Within a broadcast domain a MAC address belongs to one port.
-    private mutating func claimStation(
-        _ mac: MACAddress, by port: PortSpec, at location: SourceLocation?, subject: String
-    ) {
-        var isReported = false
-        for network in port.membership.networks {
-            let place = Place(host: scope(of: network, port), scope: network, thing: mac)
-            guard let other = stations.updateValue(port.name, forKey: place), other != port.name,
-                !isReported
-            else { continue }
-            isReported = true
-            diagnostics.report(
-                location,
-                "\(subject)\(mac) on network '\(network)' belongs to port '\(other)' already"
-                    + self.place(of: "ports.\(other)"))
-        }
-    }
 }

@@ -61,6 +61,7 @@ struct YAMLTree {
         }
         var collectionKeyCount = 0
         var lastSolid: UInt8 = 0
+        var previous: UInt8 = 0
         var masked: [UInt8] = []
         masked.reserveCapacity(bytes.count + bytes.count / 8)
         var index = bytes.startIndex
@@ -81,13 +82,14 @@ struct YAMLTree {
                     "the character U+\(code) is not allowed: is it a topology file?")
                 return nil
             }
-            if byte == UInt8(ascii: "?")
+            if byte == UInt8(ascii: "?") && mayStandBeforeKey(previous)
                 || byte == UInt8(ascii: ":")
                     && (lastSolid == UInt8(ascii: "]") || lastSolid == UInt8(ascii: "}"))
             {
                 collectionKeyCount += 1
             }
             if byte > 0x20 { lastSolid = byte }
+            previous = byte
             if byte == UInt8(ascii: "*"), isAnchorByte(next) {
                 masked.append(contentsOf: String(aliasMask).utf8)
             } else {
@@ -100,6 +102,18 @@ struct YAMLTree {
             return nil
         }
         return masked.count == bytes.count ? whole : String(decoding: masked, as: UTF8.self)
+    }
+
+    /// Whether a `?` behind the byte may announce a key: behind an indicator, space, or the last
+    /// byte of a line break or of a byte order mark. Elsewhere it is a part of some text, such as a
+    /// pattern of device names.
+    private static func mayStandBeforeKey(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0...0x20, UInt8(ascii: ","), UInt8(ascii: "["), UInt8(ascii: "{"), UInt8(ascii: ":"),
+            UInt8(ascii: "?"), 0x85, 0xA8, 0xA9, 0xBF:
+            true
+        default: false
+        }
     }
 
     private static func isAnchorByte(_ byte: UInt8) -> Bool {
@@ -256,7 +270,10 @@ struct YAMLTree {
             if isPlain, scalar.string.unicodeScalars.first == Self.aliasMask {
                 let name = String(scalar.string.unicodeScalars.dropFirst())
                 guard let target = anchors[name] else {
-                    diagnostics.report(place, "alias \(quoted("*" + name)) has no anchor before it")
+                    diagnostics.report(
+                        place,
+                        "alias \(quoted("*" + name)) has no anchor before it: text that begins with "
+                            + "'*' needs quotes")
                     return nil
                 }
                 guard target.height + depth <= Self.heightLimit else {
@@ -309,6 +326,10 @@ struct YAMLTree {
             diagnostics.report(
                 SourceLocation(mark),
                 "lists and mappings are nested more than \(Self.heightLimit) deep")
+        case .scanner(_, let problem, let mark, _) where problem.hasSuffix("or numeric character"):
+            diagnostics.report(
+                SourceLocation(mark),
+                "not valid YAML: text that begins with '*' or '&' needs quotes")
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _):
             diagnostics.report(SourceLocation(mark), "not valid YAML: \(problem)")
         case .reader(let problem, let offset, _, let text):

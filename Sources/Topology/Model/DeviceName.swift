@@ -15,11 +15,19 @@ package enum DeviceName {
     }
 
     package static func derived(from portName: String) -> String {
-        if isValid(portName) { return portName }
+        isValid(portName) ? portName : hashed(portName, beginningAs: portName)
+    }
+
+    /// The end of a veth that is a port. Always with digits: the other end is called as the port is.
+    package static func switchEnd(of portName: String) -> String {
+        hashed("veth/\(portName)", beginningAs: portName)
+    }
+
+    private static func hashed(_ name: String, beginningAs start: String) -> String {
         // FNV-1a, then SplitMix64's finalizer: FNV alone spreads names that differ in their last
         // letters only over too few of the bits that are kept.
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in portName.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
         hash = (hash ^ hash >> 30) &* 0xbf58_476d_1ce4_e5b9
         hash = (hash ^ hash >> 27) &* 0x94d0_49bb_1331_11eb
         hash ^= hash >> 31
@@ -28,6 +36,6 @@ package enum DeviceName {
         for shift in stride(from: 35, through: 0, by: -5) {
             suffix.append(digits[Int(hash >> UInt64(shift) & 31)])
         }
-        return "\(String(decoding: portName.utf8.prefix(6), as: UTF8.self))-\(suffix)"
+        return "\(String(decoding: start.utf8.prefix(6), as: UTF8.self))-\(suffix)"
     }
 }

@@ -7,10 +7,13 @@ package enum Name {
     package static func isValid(_ name: String) -> Bool {
         guard let first = name.utf8.first, name.utf8.count <= byteLimit, isAlphanumeric(first)
         else { return false }
-        return name.utf8.allSatisfy {
-            isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
-                || $0 == UInt8(ascii: "-")
-        }
+        return name.utf8.allSatisfy(isLetter)
+    }
+
+    /// Whether it may be in a name.
+    static func isLetter(_ byte: UInt8) -> Bool {
+        isAlphanumeric(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+            || byte == UInt8(ascii: "-")
     }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {

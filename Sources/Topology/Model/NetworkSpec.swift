@@ -33,4 +33,9 @@ package struct NetworkSpec: Hashable, Sendable {
         self.vni = vni
         self.overlay = overlay
     }
+
+    /// The network of a VLAN ID that a port names and no network has.
+    init(madeFor vlan: VLANID) {
+        self.init(name: "vlan-\(vlan)", vlan: vlan)
+    }
 }

@@ -43,16 +43,19 @@ package struct PortSpec: Hashable, Sendable {
         self.description = description
     }
 
-    /// The kernel device of a TAP port, as given or derived from the port's name; nil for others.
+    /// The device that Heddle makes and whose addresses are set: of a TAP the kernel's end, of a
+    /// veth the end in its namespace; named as given or after the port. Nil for other ports.
     package var deviceName: String? {
-        guard case .tap(let tap) = attachment else { return nil }
-        return tap.device ?? DeviceName.derived(from: name)
+        attachment.madeDevice.map { $0.device ?? DeviceName.derived(from: name) }
     }
 
-    /// The namespace of a TAP port's device; nil for the switch's own, and for other ports.
-    package var namespace: String? {
-        guard case .tap(let tap) = attachment else { return nil }
-        return tap.namespace
+    /// The namespace of that device; nil for the switch's own, and for other ports.
+    package var namespace: String? { attachment.madeDevice?.namespace }
+
+    /// The end of a veth that is the port itself, in the switch's own namespace; nil for others.
+    package var switchEndName: String? {
+        guard case .veth = attachment else { return nil }
+        return DeviceName.switchEnd(of: name)
     }
 }
 
@@ -68,45 +71,5 @@ package enum Membership: Hashable, Sendable {
         case .access(let network): [network]
         case .trunk(let networks, _): networks
         }
-    }
-}
-
-/// What is plugged into a port.
-package enum Attachment: Hashable, Sendable {
-    case tap(TAPSpec)
-    case pcap(PcapSpec)
-}
-
-/// A TAP device that Heddle makes, and what to set on its kernel end. Its MTU is the networks'.
-package struct TAPSpec: Hashable, Sendable {
-    /// The network namespace of the device; nil is the switch's own.
-    package var namespace: String?
-    /// The device's name in the kernel; nil derives one from the port's name.
-    package var device: String?
-    package var mac: MACAddress?
-    package var addresses: [InterfaceAddress]
-
-    package init(
-        namespace: String? = nil,
-        device: String? = nil,
-        mac: MACAddress? = nil,
-        addresses: [InterfaceAddress] = []
-    ) {
-        self.namespace = namespace
-        self.device = device
-        self.mac = mac
-        self.addresses = addresses
-    }
-}
-
-/// Capture files as a port: frames of `read` enter the switch, frames that leave go to `write`.
-/// At least one is given.
-package struct PcapSpec: Hashable, Sendable {
-    package var read: String?
-    package var write: String?
-
-    package init(read: String? = nil, write: String? = nil) {
-        self.read = read
-        self.write = write
     }
 }

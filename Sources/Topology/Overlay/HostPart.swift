@@ -148,7 +148,7 @@ extension Topology {
 extension PortSpec {
     /// Addresses of which the topology says that they live here.
     fileprivate var declaredMACs: [MACAddress] {
-        guard case .tap(let tap) = attachment, let mac = tap.mac, !staticMACs.contains(mac) else {
+        guard let mac = attachment.madeDevice?.mac, !staticMACs.contains(mac) else {
             return staticMACs
         }
         return staticMACs + [mac]

@@ -39,9 +39,11 @@ package struct ObservedPort: Sendable, Equatable {
         case missingDevice
     }
 
-    /// Who asked for the port: the topology, or a person through `heddle port attach`.
+    /// Who asked for the port: the topology; a person through `heddle port attach`; or nobody but
+    /// a device that came, by a template or by its alias. The last follow what is declared and
+    /// are in nobody's way: a plan does not look at them.
     package enum Origin: String, Sendable {
-        case declared, attached
+        case declared, attached, discovered
     }
 
     package var spec: PortSpec

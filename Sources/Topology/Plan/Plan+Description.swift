@@ -241,14 +241,26 @@ extension Membership {
 extension Attachment {
     fileprivate var facts: String {
         switch self {
-        case .tap(let tap):
-            "tap" + (tap.device.map { " \($0)" } ?? "")
-                + (tap.namespace.map { " in namespace \($0)" } ?? "")
+        case .tap(let tap): "tap\(tap.facts)"
+        case .veth(let veth): "veth\(veth.facts)"
+        case .device(.name(let name)): "device \(name)"
+        case .device(.match(let match)): "devices with \(match)"
+        case .vhostUser(let card): "vhost-user \(card.mode) at \(card.socket)"
+        case .socket(let socket):
+            socket.protocol == .qemuDgram
+                ? "qemu-dgram at \(socket.path)"
+                : "\(socket.protocol.rawValue) \(socket.mode) at \(socket.path)"
         case .pcap(let pcap):
             "pcap"
                 + [pcap.read.map { " read \($0)" }, pcap.write.map { " write \($0)" }]
                 .compactMap(\.self).joined()
         }
+    }
+}
+
+extension MadeDeviceSpec {
+    fileprivate var facts: String {
+        (device.map { " \($0)" } ?? "") + (namespace.map { " in namespace \($0)" } ?? "")
     }
 }
 
@@ -267,7 +279,7 @@ extension PortSpec {
         changes.append(change("sticky", sticky, other.sticky, onOff))
         changes.append(change("state", up, other.up) { $0 ? "up" : "down" })
         changes.append(description == other.description ? nil : "description")
-        if case (.tap(let from), .tap(let to)) = (attachment, other.attachment) {
+        if let from = attachment.madeDevice, let to = other.attachment.madeDevice {
             changes.append(change("mac", from.mac, to.mac) { $0?.description ?? "any" })
             changes.append(change("address", from.addresses, to.addresses, list))
             // A derived name that is now spelled out: the same device, another declaration.

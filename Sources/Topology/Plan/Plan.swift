@@ -9,7 +9,7 @@
 /// bridge domains, and a trunk is told only its own.
 ///
 /// A port whose attachment stays the same device is updated in place, whatever else changes. Only
-/// another kind, namespace, device name or file makes it detach and attach again.
+/// another kind, namespace, device name, socket or file makes it detach and attach again.
 ///
 /// Ports that a person attached are not the topology's: they are left alone, and what would break
 /// them is refused. Cost: linear, with dictionaries by name.
@@ -32,6 +32,8 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
     case portNameTaken(String)
     /// The topology declares a device that an attached port has.
     case deviceTaken(port: String, device: String, attached: String)
+    /// The topology declares a socket that an attached port has.
+    case socketTaken(port: String, path: String, attached: String)
     /// The topology lacks a network that an attached port is in.
     case networkInUse(network: String, attached: String)
     /// The topology takes the VLAN ID from a network whose attached port is a trunk.
@@ -45,6 +47,9 @@ package enum PlanError: Error, Equatable, CustomStringConvertible {
         case .deviceTaken(let port, let device, let attached):
             "port '\(port)': device '\(device)' belongs to port '\(attached)', which was attached "
                 + "by hand: detach that ('heddle port detach \(attached)') or name another device"
+        case .socketTaken(let port, let path, let attached):
+            "port '\(port)': socket '\(path)' belongs to port '\(attached)', which was attached "
+                + "by hand: detach that ('heddle port detach \(attached)') or name another socket"
         case .networkInUse(let network, let attached):
             "network '\(network)' cannot be removed while port '\(attached)', attached by hand, "
                 + "is in it: detach that first ('heddle port detach \(attached)')"
@@ -107,7 +112,7 @@ extension Plan {
         let declared = Set(desired.ports.map(\.name))
         let networks = Dictionary(
             desired.networks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        var devices: [DeviceIdentity: String] = [:]
+        var owners: [Possession: String] = [:]
         for port in attached {
             if declared.contains(port.name) { throw .portNameTaken(port.name) }
             for name in port.membership.networks {
@@ -118,24 +123,44 @@ extension Plan {
                     throw .vlanInUse(network: name, attached: port.name)
                 }
             }
-            if let device = DeviceIdentity(port) { devices[device] = port.name }
+            for thing in port.possessions { owners[thing] = port.name }
         }
         for port in desired.ports {
-            guard let device = DeviceIdentity(port), let owner = devices[device] else { continue }
-            throw .deviceTaken(port: port.name, device: device.name, attached: owner)
+            for thing in port.possessions {
+                guard let owner = owners[thing] else { continue }
+                switch thing {
+                case .device(_, let name):
+                    throw .deviceTaken(port: port.name, device: name, attached: owner)
+                case .socket(let path):
+                    throw .socketTaken(port: port.name, path: path, attached: owner)
+                }
+            }
         }
     }
 }
 
-/// A kernel device: names are unique within a namespace.
-private struct DeviceIdentity: Hashable {
-    let namespace: String?
-    let name: String
+/// What only one port can have.
+private enum Possession: Hashable {
+    /// Names are unique within a namespace.
+    case device(namespace: String?, name: String)
+    case socket(String)
+}
 
-    init?(_ port: PortSpec) {
-        guard let name = port.deviceName else { return nil }
-        self.name = name
-        self.namespace = port.namespace
+extension PortSpec {
+    fileprivate var possessions: [Possession] {
+        switch attachment {
+        case .tap, .veth:
+            [
+                deviceName.map { .device(namespace: namespace, name: $0) },
+                switchEndName.map { .device(namespace: nil, name: $0) },
+            ].compactMap(\.self)
+        case .device(.name(let name)): [.device(namespace: nil, name: name)]
+        case .vhostUser(let card): [.socket(SocketPath.normalized(card.socket))]
+        case .socket(let socket):
+            [socket.socketPath, socket.peer].compactMap(\.self)
+                .map { .socket(SocketPath.normalized($0)) }
+        case .device(.match), .pcap: []
+        }
     }
 }
 
@@ -209,7 +234,7 @@ private struct PortChange {
             }
             if current.spec != port {
                 updated.append((current.spec, port))
-            } else if current.condition == .missingDevice {
+            } else if current.lacksMadeDevice {
                 attached.append(.repairPort(port))
             }
         }
@@ -218,12 +243,19 @@ private struct PortChange {
     /// Whether the attachment has to be made anew: it is another one, or there is no device left
     /// on which a change could be made.
     private static func isReplaced(_ port: ObservedPort, by target: PortSpec) -> Bool {
-        if port.condition == .missingDevice, port.spec != target { return true }
+        if port.lacksMadeDevice, port.spec != target { return true }
         return switch (port.spec.attachment, target.attachment) {
-        case (.tap, .tap): DeviceIdentity(port.spec) != DeviceIdentity(target)
-        case (.pcap(let from), .pcap(let to)): from != to
-        default: true
+        case (.tap, .tap), (.veth, .veth):
+            port.spec.namespace != target.namespace || port.spec.deviceName != target.deviceName
+        case (let from, let to): from != to
         }
+    }
+}
+
+extension ObservedPort {
+    /// A device that is not Heddle's comes back by itself or not at all.
+    fileprivate var lacksMadeDevice: Bool {
+        condition == .missingDevice && spec.attachment.madeDevice != nil
     }
 }
 

@@ -23,17 +23,16 @@ package enum JSONSchema {
             "description": mapping.doc,
             "additionalProperties": false,
             "properties": Dictionary(
-                uniqueKeysWithValues: mapping.supportedKeys.map { row -> (String, [String: Any]) in
+                uniqueKeysWithValues: mapping.keys.map { row -> (String, [String: Any]) in
                     var property = self.schema(of: row.kind)
                     property["description"] = row.doc
                     return (row.name, property)
                 }),
         ]
-        let required = mapping.supportedKeys.filter(\.isRequired).map(\.name)
+        let required = mapping.keys.filter(\.isRequired).map(\.name)
         if !required.isEmpty { schema["required"] = required }
-        let supported = Set(mapping.supportedKeys.map(\.name))
         let groups = mapping.exactlyOne.map { group in
-            ["oneOf": group.keys.filter(supported.contains).map { ["required": [$0]] }]
+            ["oneOf": group.keys.map { ["required": [$0]] }]
         }
         if !groups.isEmpty { schema["allOf"] = groups }
         if !mapping.atLeastOne.isEmpty {
@@ -43,10 +42,24 @@ package enum JSONSchema {
             schema["dependentRequired"] = Dictionary(
                 uniqueKeysWithValues: mapping.needs.map { ($0.key, [$0.other]) })
         }
+        let dependent = mapping.conditions.flatMap { condition in
+            condition.keys.map { ($0, self.schema(of: condition)) }
+        }
+        if !dependent.isEmpty {
+            schema["dependentSchemas"] = Dictionary(uniqueKeysWithValues: dependent)
+        }
         // A mapping without required keys may be left empty: `blue:`.
         if required.isEmpty, groups.isEmpty, mapping.atLeastOne.isEmpty {
             schema["type"] = ["object", "null"]
         }
+        return schema
+    }
+
+    private static func schema(of condition: KeyCondition) -> [String: Any] {
+        var schema: [String: Any] = [
+            "properties": [condition.other: ["enum": condition.values]]
+        ]
+        if !condition.holdsWithoutOther { schema["required"] = [condition.other] }
         return schema
     }
 
@@ -81,6 +94,23 @@ package enum JSONSchema {
                 "pattern": "^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$",
             ]
         case .choice(let words): ["enum": words]
+        case .glob(ofDeviceNames: true):
+            ["type": "string", "pattern": "^[A-Za-z0-9._*?-]+$", "maxLength": Glob.byteLimit]
+        case .glob(ofDeviceNames: false):
+            [
+                "type": "string", "pattern": "^[^\\[\\]{}\\\\\(controls)]+$",
+                "maxLength": Glob.byteLimit,
+            ]
+        case .socketPath:
+            ["type": "string", "pattern": "^/[^\(controls)]*$", "maxLength": SocketPath.byteLimit]
+        case .account:
+            [
+                "oneOf": [
+                    ["type": "string", "pattern": "^[^\\s:]+$", "maxLength": 255],
+                    ["type": "integer", "minimum": 0],
+                ]
+            ]
+        case .permissions: ["type": "string", "pattern": "^0?[0-7]{3}$"]
         case .text(let limit): ["type": "string", "minLength": 1, "maxLength": limit]
         case .list(let element, let minimum):
             [
@@ -102,6 +132,8 @@ package enum JSONSchema {
             ]
         }
     }
+
+    private static let controls = "\\u0000-\\u001F\\u007F-\\u009F"
 
     private static func integer(_ range: ClosedRange<Int>) -> [String: Any] {
         ["type": "integer", "minimum": range.lowerBound, "maximum": range.upperBound]

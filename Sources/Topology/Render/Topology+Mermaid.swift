@@ -71,6 +71,11 @@ extension Attachment {
     fileprivate var label: String {
         switch self {
         case .tap(let tap): tap.namespace.map { "tap in \($0)" } ?? "tap"
+        case .veth(let veth): veth.namespace.map { "veth in \($0)" } ?? "veth"
+        case .device(.name(let name)): "device \(name)"
+        case .device(.match(let match)): "devices: \(match)"
+        case .vhostUser(let card): "vhost-user at \(card.socket)"
+        case .socket(let socket): "\(socket.protocol.rawValue) at \(socket.path)"
         case .pcap(let pcap):
             ["pcap", pcap.read.map { "reads \($0)" }, pcap.write.map { "writes \($0)" }]
                 .compactMap(\.self).joined(separator: " ")

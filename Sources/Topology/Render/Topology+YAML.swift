@@ -110,38 +110,18 @@ extension PortSpec {
         if !staticMACs.isEmpty { entries.append("static: \(yamlList(staticMACs))") }
         if sticky { entries.append("sticky: true") }
         if !up { entries.append("up: false") }
-        switch attachment {
-        case .tap(let tap):
-            entries.append("tap: {\(tap.yamlEntries.joined(separator: ", "))}")
-        case .pcap(let pcap):
-            let files = [
-                pcap.read.map { "read: \(yamlScalar($0))" },
-                pcap.write.map { "write: \(yamlScalar($0))" },
-            ]
-            entries.append("pcap: {\(files.compactMap(\.self).joined(separator: ", "))}")
-        }
+        entries.append(attachment.yamlEntry)
         if let description { entries.append("description: \(yamlScalar(description))") }
         return entries
     }
 }
 
-extension TAPSpec {
-    fileprivate var yamlEntries: [String] {
-        var entries: [String] = []
-        if let namespace { entries.append("namespace: \(yamlScalar(namespace))") }
-        if let device { entries.append("device: \(yamlScalar(device))") }
-        if let mac { entries.append("mac: \(yamlScalar("\(mac)"))") }
-        if !addresses.isEmpty { entries.append("address: \(yamlList(addresses))") }
-        return entries
-    }
-}
-
-private func yamlList<Element>(_ elements: [Element]) -> String {
+func yamlList<Element>(_ elements: [Element]) -> String {
     "[\(elements.map { yamlScalar("\($0)") }.joined(separator: ", "))]"
 }
 
 /// Plain where every YAML reader takes it for text, else in double quotes.
-private func yamlScalar(_ text: String) -> String {
+func yamlScalar(_ text: String) -> String {
     let isSafe = text.utf8.allSatisfy { byte in
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -8,10 +8,12 @@ struct ExecCommand: ParsableCommand {
         abstract: "Run a command in a network namespace of the switch.",
         discussion: """
             Also reaches into a sandbox: the command runs in its user, mount and network namespace. \
+            '-' is the namespace of the switch itself, where device ports have their devices. \
             Exits as the command does, with 127 if there is no such command, and with 126 if it \
             cannot be run.
 
               heddle exec web-1 -- ping -c 3 10.10.0.2
+              heddle exec - -- ip link
             """)
 
     @OptionGroup var client: ClientOptions

@@ -33,6 +33,13 @@ struct RunCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Worker threads.", valueName: "n"))
     var workers = 1
 
+    @Option(
+        help: ArgumentHelp(
+            "Let a group have network cards for its VMs, by heddle-bridge-helper.",
+            discussion: "On the networks that are named, or on all.",
+            valueName: "group[=network,…]"))
+    var nicGroup: String?
+
     @Flag(help: "Run in new user, mount and network namespaces.")
     var sandbox = false
 
@@ -51,7 +58,7 @@ struct RunCommand: ParsableCommand {
     var options: RunOptions {
         RunOptions(
             file: file, host: host, socketPath: socket, stateDirectory: state, workerCount: workers,
-            sandbox: sandbox, logLevel: logLevel.level, reports: report)
+            sandbox: sandbox, nicGroup: nicGroup, logLevel: logLevel.level, reports: report)
     }
 
     func run() throws {

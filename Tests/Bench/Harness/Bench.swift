@@ -38,6 +38,7 @@ final class Bench {
     var shortSeconds: Double { isFull ? 1 : 0.5 }
 
     var heddle: HeddleSystem { HeddleSystem(binary: "\(products)/heddle") }
+    var heddleVhost: HeddleVhostSystem { HeddleVhostSystem(binary: "\(products)/heddle") }
     var twin: TwinSystem { TwinSystem(binary: "\(twins)/twin") }
 
     /// Starts a system, runs the closure, and stops it.
@@ -50,7 +51,7 @@ final class Bench {
     }
 
     /// Compares two switches by interleaved trials. Both run while either is loaded; the other one
-    /// sleeps. They are started anew every other pair, so that what chance decides at a start (which
+    /// sleeps, or is stopped where it does not sleep of itself. They are started anew every other pair, so that what chance decides at a start (which
     /// pages, which queue) is drawn several times.
     func compare(
         _ lines: [Line], _ ours: any System, _ theirs: any System, ports: Int = 2,
@@ -65,7 +66,10 @@ final class Bench {
                 ourRig.stop()
                 throw error
             }
+            for rig in [ourRig, theirRig] { rig.pause() }
             func loaded(_ rig: Rig) throws -> Trial {
+                rig.resume()
+                defer { rig.pause() }
                 let result = try trial(rig)
                 try rig.check()
                 return result
@@ -87,6 +91,47 @@ final class Bench {
             pairs: pairs ?? self.pairs, probe: probe, progress: progress,
             start: start)
         return lines.map { comparison.finding(for: $0) }
+    }
+
+    /// Runs a switch for virtual machines with its guests, and stops both.
+    func withRig<Value>(
+        of system: any VhostSystem, guests: Guests.Setup, _ body: (VhostRig) throws -> Value
+    ) throws -> Value {
+        let rig = try rig(of: system, guests: guests)
+        defer { rig.stop() }
+        rig.resume()
+        return try body(rig)
+    }
+
+    /// Compares two switches for virtual machines, each with guests of its own, as `compare` does.
+    func compare(
+        _ lines: [Line], _ ours: any VhostSystem, _ theirs: any VhostSystem, guests: Guests.Setup,
+        pairs: Int? = nil, trial: @escaping (VhostRig) throws -> Trial
+    ) throws -> [Finding] {
+        try interleave(lines, pairs: pairs) {
+            let ourRig = try self.rig(of: ours, guests: guests)
+            let theirRig: VhostRig
+            do {
+                theirRig = try self.rig(of: theirs, guests: guests)
+            } catch {
+                ourRig.stop()
+                throw error
+            }
+            return Contest(
+                ours: { try ourRig.measure(trial) }, theirs: { try theirRig.measure(trial) },
+                end: {
+                    ourRig.stop()
+                    theirRig.stop()
+                })
+        }
+    }
+
+    /// To be stopped by the caller.
+    func rig(of system: any VhostSystem, guests: Guests.Setup) throws -> VhostRig {
+        rigs += 1
+        return try VhostRig(
+            of: system, guests: guests, program: "\(twins)/virtio", core: switchCore,
+            guestCore: senderCore, number: rigs)
     }
 
     private func rig(of system: any System, ports: Int, sharing: Bool) throws -> Rig {

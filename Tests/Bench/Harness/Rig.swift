@@ -53,6 +53,10 @@ final class Rig {
     /// Where the system's files are, such as its sockets.
     var directory: String { site.directory }
 
+    /// Takes a system that never rests off its core, and puts it back. It begins there.
+    func pause() { if system.isPolling { site.pause() } }
+    func resume() { if system.isPolling { site.resume() } }
+
     func stop() {
         site.stop()
         for namespace in namespaces { namespace.remove() }

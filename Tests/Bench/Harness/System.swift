@@ -10,20 +10,19 @@ protocol System: Sendable {
     var programs: [String] { get }
     /// IP MTU of the ports' devices.
     var mtu: Int { get }
+    /// Whether it is busy even when there is nothing to do, so that it has to be stopped while
+    /// something else is measured on its core.
+    var isPolling: Bool { get }
     /// Makes the switch. Its processes run until the bench stops them, last started first.
     func start(at site: Site) throws
 }
 
 extension System {
     var mtu: Int { 1500 }
+    var isPolling: Bool { false }
 
     /// Why it cannot run here; nil when it can.
-    var obstacle: String? {
-        for program in programs where Program.locate(program) == nil {
-            return "\(name) is not measured: there is no \(program); 'make bench' installs it"
-        }
-        return nil
-    }
+    var obstacle: String? { Program.obstacle(for: name, programs) }
 }
 
 /// Where a system is to be built.
@@ -70,6 +69,10 @@ final class Site {
     func run(_ arguments: [String], in namespace: Namespace? = nil) throws -> String {
         try Program.run(arguments, in: namespace ?? self.namespace)
     }
+
+    /// Stops the switch's processes where they are, and lets them go on.
+    func pause() { for process in processes { process.pause() } }
+    func resume() { for process in processes { process.resume() } }
 
     func stop() {
         for process in processes.reversed() { process.stop() }

@@ -77,6 +77,18 @@ final class Program {
         }
     }
 
+    /// Writes a line to its standard input.
+    func command(_ line: String) throws {
+        let bytes = Array("\(line)\n".utf8)
+        guard write(input, bytes, bytes.count) == bytes.count else {
+            throw NotMeasured("'\(summary)' takes no commands any more: \(errors)")
+        }
+    }
+
+    /// Stops it where it is until it is resumed.
+    func pause() { kill(processID, SIGSTOP) }
+    func resume() { kill(processID, SIGCONT) }
+
     /// Asks it to end, and ends it after two seconds.
     func stop() {
         guard exitCode == nil else { return }
@@ -104,6 +116,14 @@ final class Program {
         if name.contains("/") { return access(name, X_OK) == 0 ? name : nil }
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
         return path.split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
+    }
+
+    /// Why something that needs these programs cannot run here; nil when it can.
+    static func obstacle(for name: String, _ programs: [String]) -> String? {
+        for program in programs where locate(program) == nil {
+            return "\(name) is not measured: there is no \(program); 'make bench' installs it"
+        }
+        return nil
     }
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

@@ -30,22 +30,43 @@ struct CPUTime: Sendable {
             total: later.total - earlier.total)
     }
 
-    /// What a process has used so far, all its threads, in nanosecond resolution.
-    static func ofProcess(_ process: pid_t) throws -> Double {
+    /// The share of a core that processes use for so many seconds, all their threads, in nanosecond
+    /// resolution. A thread that ends meanwhile takes what it used with it.
+    static func share(of processes: [pid_t], over seconds: Double) throws -> Double {
+        let before = try processes.map(ofThreads)
+        usleep(useconds_t(seconds * 1e6))
+        let after = try processes.map(ofThreads)
+        let used = zip(before, after).reduce(0.0) { sum, process in
+            sum + process.1.reduce(0) { $0 + $1.value - process.0[$1.key, default: 0] }
+        }
+        return used / seconds
+    }
+
+    /// What each thread of a process has used so far, in seconds, by its ID.
+    private static func ofThreads(of process: pid_t) throws -> [String: Double] {
         let tasks = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
-        return try tasks.reduce(0) { sum, task in
-            let text = try KernelFile.read("/proc/\(process)/task/\(task)/schedstat")
-            return sum + (text.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
+        return tasks.reduce(into: [:]) { result, task in
+            // Gone since it was listed.
+            guard let text = try? KernelFile.read("/proc/\(process)/task/\(task)/schedstat")
+            else { return }
+            result[task] = (text.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
         }
     }
 
-    /// Resident memory of a process in MiB.
-    static func residentMebibytes(of process: pid_t) throws -> Double {
+    /// Resident memory of a process in MiB, with the memory that it shares with others by
+    /// descriptors or without it.
+    static func residentMebibytes(
+        of process: pid_t, withoutShared: Bool = false
+    ) throws -> Double {
         let text = try KernelFile.read("/proc/\(process)/status")
-        let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        guard let kibibytes = line?.split(separator: " ").compactMap({ Double($0) }).first else {
-            throw NotMeasured("/proc/\(process)/status says nothing of VmRSS")
+        func kibibytes(_ name: String) throws -> Double {
+            let line = text.split(separator: "\n").first { $0.hasPrefix("\(name):") }
+            guard
+                let value = line?.split(whereSeparator: \.isWhitespace)
+                    .compactMap({ Double($0) }).first
+            else { throw NotMeasured("/proc/\(process)/status says nothing of \(name)") }
+            return value
         }
-        return kibibytes / 1024
+        return (try kibibytes("VmRSS") - (withoutShared ? kibibytes("RssShmem") : 0)) / 1024
     }
 }

@@ -63,6 +63,7 @@ struct Machine: Codable, Sendable {
             versions: [
                 "Open vSwitch": firstLine(of: ["ovs-vswitchd", "--version"]),
                 "VDE2": firstLine(of: ["vde_switch", "--version"]),
+                "DPDK": firstLine(of: ["pkg-config", "--modversion", "libdpdk"]),
                 "iperf3": firstLine(of: ["iperf3", "--version"]),
             ])
     }

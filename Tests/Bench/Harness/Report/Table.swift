@@ -83,10 +83,5 @@ struct Table {
             ?? pair(\.secondsPerGibibyte, "s/GiB") ?? "–"
     }
 
-    /// Three digits that count; ratios near 1 keep both decimals.
-    private func number(_ value: Double) -> String {
-        let digits = abs(value) >= 100 ? 0 : abs(value) >= 10 ? 1 : abs(value) >= 0.1 ? 2 : 3
-        return value == value.rounded() && abs(value) < 1e15
-            ? "\(Int(value))" : String(format: "%.\(digits)f", value)
-    }
+    private func number(_ value: Double) -> String { Figure.short(value) }
 }

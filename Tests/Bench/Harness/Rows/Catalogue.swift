@@ -81,6 +81,40 @@ enum Catalogue {
                 id: "overlay-64-ovs-host", underlay: .sameHost, peer: .openVSwitch,
                 load: .smallFrames, goal: .ratio(floor: 2, aim: 3)),
             ScaleRow(),
+            VhostRow(
+                id: "vhost-64-split", size: 64, peer: .testpmd,
+                goal: .ratio(floor: 0.8, aim: 1.0)),
+            VhostRow(
+                id: "vhost-64-packed", size: 64, isPacked: true, peer: .testpmd,
+                goal: .ratio(floor: 0.8, aim: 1.0)),
+            VhostRow(
+                id: "vhost-1518-split", size: 1518, peer: .testpmd,
+                goal: .ratio(floor: 1.1, aim: 1.4)),
+            VhostRow(
+                id: "vhost-1518-packed", size: 1518, isPacked: true, peer: .testpmd,
+                goal: .ratio(floor: 1.1, aim: 1.4)),
+            VhostHostsRow(),
+            VhostRow(
+                id: "ovsdpdk-64", size: 64, peer: .openVSwitch,
+                goal: .ratio(floor: 1.2, aim: 1.8)),
+            VhostRow(
+                id: "ovsdpdk-1518", size: 1518, peer: .openVSwitch,
+                goal: .ratio(floor: 1.2, aim: 1.6)),
+            VhostRow(
+                id: "ovsdpdk-10k", size: 64, pairs: 10_000, peer: .openVSwitch,
+                goal: .ratio(floor: 1.5, aim: 3)),
+            VhostBulkRow(),
+            VhostIdleRow(),
+            VethRow(
+                id: "veth-tcp-ovs", load: .tcp, peer: .betterOpenVSwitch,
+                goal: .ratio(floor: 2.5, aim: 4)),
+            VethRow(id: "veth-tcp-ovs-tso", load: .tcp, peer: .openVSwitchTSO, goal: .none),
+            VethRow(
+                id: "veth-tcp-bridge", load: .tcp, peer: .bridge,
+                goal: .ratio(floor: 0.4, aim: 0.6)),
+            VethRow(
+                id: "veth-64-ovs", load: .smallFrames, peer: .betterOpenVSwitch,
+                goal: .ratio(floor: 1.0, aim: 1.3)),
             SameTCPRow(),
             SameSmallFramesRow(),
         ]

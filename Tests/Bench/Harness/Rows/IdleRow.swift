@@ -17,13 +17,10 @@ struct IdleRow: Row {
         try bench.withRig(of: bench.heddle, ports: 256, sharing: true) { rig in
             // The ports' coming up is no idleness.
             sleep(2)
-            let seconds = 10.0
-            let before = try rig.processes.map { try CPUTime.ofProcess($0) }.reduce(0, +)
-            usleep(useconds_t(seconds * 1e6))
-            let after = try rig.processes.map { try CPUTime.ofProcess($0) }.reduce(0, +)
+            let share = try CPUTime.share(of: rig.processes, over: 10)
             let resident = try rig.processes.map { try CPUTime.residentMebibytes(of: $0) }
             return [
-                Finding(cpu, value: (after - before) / seconds * 100),
+                Finding(cpu, value: share * 100),
                 Finding(memory, value: resident.reduce(0, +)),
             ]
         }

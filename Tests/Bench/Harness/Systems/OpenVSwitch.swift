@@ -14,11 +14,12 @@ struct OpenVSwitch {
 
     /// - Parameters:
     ///   - settings: keys of other_config in the table Open_vSwitch.
+    ///   - daemon: ovs-vswitchd, or another build of it.
     ///   - subdirectory: for its files, where a site has more than one.
     ///   - cores: where ovs-vswitchd may run; nil: on the switches' core.
     init(
         at site: Site, in namespace: Namespace? = nil, settings: [String] = [],
-        subdirectory: String? = nil, cores: [Int]? = nil
+        daemon: String = "ovs-vswitchd", subdirectory: String? = nil, cores: [Int]? = nil
     ) throws {
         self.site = site
         self.namespace = namespace ?? site.namespace
@@ -47,7 +48,7 @@ struct OpenVSwitch {
         }
         try site.start(
             environment + Placement.prefix(cores) + [
-                "ovs-vswitchd", socket, "--unixctl=\(directory)/vswitchd.ctl",
+                daemon, socket, "--unixctl=\(directory)/vswitchd.ctl",
                 "--pidfile=\(directory)/vswitchd.pid",
             ], in: self.namespace)
     }
