@@ -22,7 +22,8 @@ work=$PWD/.build/fuzz
 modules=$PWD/Sources/CPrefetch
 # The coalescer fills a burst.
 memory=Sources/Dataplane/Memory
-slots="$memory/Burst.swift $memory/Frame.swift $memory/FramePool.swift"
+slots="$memory/Burst.swift $memory/Frame.swift $memory/FramePool.swift $memory/FrameSegment.swift
+    $memory/ReceivedFrame.swift"
 # The rings of a vhost-user port, without its system calls.
 vhost=Sources/Ports/VhostUser
 rings="$vhost/DescriptorChain.swift $vhost/DirtyLog.swift $vhost/EntryFlow.swift
