@@ -54,7 +54,8 @@ package struct APISchema: Sendable, Equatable {
         TunnelInfo.schema, FDBList.schema,
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
         FDBFlushResult.schema, DropList.schema, DropInfo.schema, StatsInfo.schema,
-        PortStats.schema, FDBStats.schema, WorkerStats.schema, TrafficCounters.schema,
+        PortStats.schema, FDBStats.schema, WorkerStats.schema, CaptureStats.schema,
+        ProcessStats.schema, TrafficCounters.schema,
         Acknowledgement.schema, ErrorResponse.schema,
     ]
 }

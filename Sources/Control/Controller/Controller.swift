@@ -48,10 +48,12 @@ package final class Controller: Sendable {
     /// What the state file holds; whoever changes the switch holds this lock.
     let changes: Mutex<InstanceState>
     let captures = Mutex<[CaptureTap]>([])
+    /// What captures that have ended had lost; written with `captures` locked.
+    let endedCapturesLost = Atomic<UInt64>(0)
     let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
-    private let threads: [WorkerThread]
+    let threads: [WorkerThread]
     let watcher: LinkWatcher
     /// Serves what is not frames of ports whose peers are processes.
     let peerLoop: PeerLoop

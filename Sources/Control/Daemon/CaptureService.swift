@@ -206,11 +206,14 @@ extension Controller {
         }
     }
 
-    ///
     /// When the switch ends first, its workers are gone, and so is what they would have copied.
     func remove(_ tap: CaptureTap) {
         try? changing { _ in
-            captures.withLock { $0.removeAll { $0 === tap } }
+            captures.withLock {
+                $0.removeAll { $0 === tap }
+                // Under one lock, so that the sum never goes back.
+                endedCapturesLost.add(tap.dropped.values.reduce(0, &+), ordering: .relaxed)
+            }
             publishAndWait()
         }
     }
