@@ -26,6 +26,10 @@ struct CommandParsingTests {
         (["capture", "--snaplen", "-1"], "--snaplen"),
         (["capture", "--duration", "nan"], "--duration"),
         (["capture", "--direction", "up"], "--direction"),
+        (["top", "--interval", "0"], "--interval"),
+        (["top", "--count", "0"], "--count"),
+        (["top", "--sort", "size"], "--sort"),
+        (["topology", "graph", "t.yaml", "--format", "png"], "--format"),
         (["topology", "plan"], "Missing expected argument '<file>'"),
     ]
 
