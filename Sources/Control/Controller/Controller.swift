@@ -50,6 +50,8 @@ package final class Controller: Sendable {
     let captures = Mutex<[CaptureTap]>([])
     /// What captures that have ended had lost; written with `captures` locked.
     let endedCapturesLost = Atomic<UInt64>(0)
+    /// Tells a collector what passes; changed with `changes` held.
+    let sflow = Mutex<SFlowExporter?>(nil)
     let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
@@ -114,6 +116,7 @@ package final class Controller: Sendable {
         watcher.stop()
         paths.stop()
         probes.stop()
+        sflow.withLock { $0 }?.stop()
     }
 
     /// Ends the threads and leaves everything else as it is: after a start that failed, what an
@@ -139,6 +142,7 @@ package final class Controller: Sendable {
                 model.underlays = []
                 return ports
             }
+            sflow.withLock { $0 = nil }
             publishAndWait()
             fabric.reclaim()
             let staying = removeDevices(of: ports)
@@ -261,7 +265,8 @@ package final class Controller: Sendable {
     /// Publishes the model and waits until every worker uses it; false when one does not come round.
     @discardableResult
     func publishAndWait() -> Bool {
-        let captures = captures.withLock { $0 }
+        var captures = captures.withLock { $0 }
+        if let exporter = sflow.withLock({ $0 }) { captures.append(exporter.tap) }
         let configuration = model.withLock {
             $0.configuration(workers: options.workers, captures: captures)
         }
