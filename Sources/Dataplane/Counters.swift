@@ -33,6 +33,7 @@ package enum DomainCounter: Int, CaseIterable, Sendable {
     case transmitted
     case transmittedBytes
     case transmittedSegments
+    case consumed
 }
 
 /// One worker's counters: plain memory that the worker alone writes and any thread may read.

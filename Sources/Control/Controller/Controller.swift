@@ -52,6 +52,7 @@ package final class Controller: Sendable {
     let endedCapturesLost = Atomic<UInt64>(0)
     /// Tells a collector what passes; changed with `changes` held.
     let sflow = Mutex<SFlowExporter?>(nil)
+    let recordings = Mutex(RecordingShelf())
     let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
@@ -267,8 +268,12 @@ package final class Controller: Sendable {
     func publishAndWait() -> Bool {
         var captures = captures.withLock { $0 }
         if let exporter = sflow.withLock({ $0 }) { captures.append(exporter.tap) }
-        let configuration = model.withLock {
-            $0.configuration(workers: options.workers, captures: captures)
+        let configuration = model.withLock { model in
+            var configuration = model.configuration(workers: options.workers, captures: captures)
+            configuration.recorder = recordings.withLock {
+                $0.recorder(isOn: model.bridge.recorder, workers: options.workers)
+            }
+            return configuration
         }
         let generation = fabric.publish(configuration)
         for _ in 0..<50_000 {

@@ -103,7 +103,7 @@ final class SFlowExporter: Sendable {
                 ring.consume({ record, bytes in
                     let port = record.port
                     report.add(
-                        port: port, output: SFlowExporter.output(of: record),
+                        port: port, output: SFlowDatagram.Output(record),
                         originalByteCount: record.originalByteCount, header: Array(bytes),
                         ringDrops: tap.rings.reduce(0) { $0 &+ $1.dropped(port: port) }, send)
                 })

@@ -146,6 +146,9 @@ extension MappingKind {
                 "port-fdb-limit", .integer(SwitchSpec.fdbLimitRange),
                 "Addresses learned at most on a port that sets no limit of its own (8192)."),
             KeyKind(
+                "recorder", .boolean,
+                "Whether the flight recorder keeps the last seconds of traffic (true)."),
+            KeyKind(
                 "sflow", .mapping(sflow),
                 "Where to send samples of frames and counters: nowhere without it."),
         ])

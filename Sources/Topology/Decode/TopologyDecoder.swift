@@ -68,6 +68,7 @@ struct TopologyDecoder {
             bridge.portFDBLimit =
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
             bridge.sflow = section.section("sflow").flatMap(sflow)
+            bridge.recorder = section.boolean("recorder") ?? bridge.recorder
         }
         for network in root.named("networks") { declareNetwork(network.name, network.section) }
         for host in root.named("hosts") { hostVLANs[host.name] = [:] }
