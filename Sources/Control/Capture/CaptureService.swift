@@ -161,8 +161,8 @@ extension Controller {
                 try captures.withLock { captures in
                     guard captures.count < Controller.captureLimit else {
                         throw CapturePlan.Refusal(
-                            sentence: "\(Controller.captureLimit) captures are running, which is the "
-                                + "limit: end one of them")
+                            sentence: "\(Controller.captureLimit) captures are running, which is "
+                                + "the limit: end one of them")
                     }
                     captures.append(tap)
                 }
