@@ -29,7 +29,8 @@ package struct CaptureSession: Sendable {
         package var maximumDurationNanoseconds: UInt64?
 
         package init(
-            filter: CaptureFilter, expression: String? = nil, snapLength: UInt32 = 0, maximumFrameCount: UInt64? = nil,
+            filter: CaptureFilter, expression: String? = nil, snapLength: UInt32 = 0,
+            maximumFrameCount: UInt64? = nil,
             maximumDurationNanoseconds: UInt64? = nil
         ) {
             self.filter = filter

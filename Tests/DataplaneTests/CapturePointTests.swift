@@ -126,7 +126,9 @@ struct CapturePointTests {
         #expect(records.allSatisfy { $0.port == 0 && $0.action == .flood })
     }
 
-    @Test("a worker runs the filter, on frames with a tag in two pieces too, and counts what it rejects")
+    @Test(
+        "a worker runs the filter, on frames with a tag in two pieces too, and counts what it rejects"
+    )
     func filter() throws {
         let lab = lab()
         // ether[12:2] == 0x8100: a tag.
@@ -146,7 +148,8 @@ struct CapturePointTests {
         #expect(tap.rejected(port: 0) == 1 && tap.rejected(port: 1) == 1)
     }
 
-    @Test("the recorder keeps every frame's fate, the newest when it is full, and a part of a flood")
+    @Test(
+        "the recorder keeps every frame's fate, the newest when it is full, and a part of a flood")
     func recorder() {
         let lab = lab()
         let recorder = FlightRecorder(workers: 1, recordCount: 256)

@@ -146,7 +146,8 @@ struct CapturePlan {
                 names.append(PcapngName(.mac(mac.rawValue), names: [port.spec.name]))
             }
             for address in port.spec.attachment.madeDevice?.addresses ?? [] {
-                names.append(PcapngName(CapturePlan.address(address.address), names: [port.spec.name]))
+                names.append(
+                    PcapngName(CapturePlan.address(address.address), names: [port.spec.name]))
             }
             for mac in port.spec.staticMACs {
                 names.append(PcapngName(.mac(mac.rawValue), names: [port.spec.name]))

@@ -23,7 +23,8 @@ struct CaptureWords {
 
     init(_ model: SwitchModel) {
         ports = Dictionary(
-            model.countedNames.map { ($0.number, $0.name) }, uniquingKeysWith: { first, _ in first })
+            model.countedNames.map { ($0.number, $0.name) }, uniquingKeysWith: { first, _ in first }
+        )
         networks = Dictionary(
             model.domains.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
     }

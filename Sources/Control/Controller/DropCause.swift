@@ -21,7 +21,8 @@ struct DropCause {
         switch reason {
         case .vlanNotAllowed:
             sentence =
-                DropCause.vlans(of: frames) + " is not in trunk [\(networks.joined(separator: ", "))]"
+                DropCause.vlans(of: frames)
+                + " is not in trunk [\(networks.joined(separator: ", "))]"
             locate(["\(path).trunk", path], model)
         case .untaggedOnTrunk:
             sentence =
@@ -36,9 +37,11 @@ struct DropCause {
         case .sourcePinned:
             locate(["\(path).sticky", "\(path).static", path], model)
         case .oversize:
-            guard let network = networks.compactMap({ model.network(named: $0) }).min(by: {
-                $0.mtu < $1.mtu
-            }) else { return }
+            guard
+                let network = networks.compactMap({ model.network(named: $0) }).min(by: {
+                    $0.mtu < $1.mtu
+                })
+            else { return }
             let longest = frames.map { Int($0.record.originalByteCount) - 14 }.max()
             sentence =
                 "network \(network.name) has MTU \(network.mtu)"

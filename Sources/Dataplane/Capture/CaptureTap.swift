@@ -98,7 +98,9 @@ package final class CaptureTap: @unchecked Sendable {
     }
 
     /// Frames that the filter rejected, by port.
-    package func rejected(port: UInt16) -> UInt64 { rings.reduce(0) { $0 + $1.rejected(port: port) } }
+    package func rejected(port: UInt16) -> UInt64 {
+        rings.reduce(0) { $0 + $1.rejected(port: port) }
+    }
 
     /// Frames among which one of ``samplingInterval`` was chosen.
     package var samplePool: UInt64 {

@@ -123,7 +123,8 @@ struct MessageWriter: ~Copyable {
     ) {
         (copies + copyCount).initialize(
             to: Copy(
-                frame: frame, port: port, domain: domain, segmentCount: segmentCount, failure: .none,
+                frame: frame, port: port, domain: domain, segmentCount: segmentCount,
+                failure: .none,
                 byteCount: byteCount, firstMessage: -1, lastMessage: -1))
     }
 

@@ -147,7 +147,9 @@ extension Worker {
         _ = link.probes.push(ProbeArrival(tunnel: tunnel, time: time, packet: packet))
     }
 
-    private mutating func discard(_ datagram: UnsafeRawBufferPointer, _ reason: DropReason, port: UInt16) {
+    private mutating func discard(
+        _ datagram: UnsafeRawBufferPointer, _ reason: DropReason, port: UInt16
+    ) {
         discard(1, byteCount: datagram.count, reason, port: port)
     }
 
@@ -159,7 +161,8 @@ extension Worker {
             port: port)
     }
 
-    private mutating func discard(_ count: Int, byteCount: Int, _ reason: DropReason, port: UInt16) {
+    private mutating func discard(_ count: Int, byteCount: Int, _ reason: DropReason, port: UInt16)
+    {
         counters.add(UInt64(count), .received, port: port)
         counters.add(UInt64(count), .receivedSegments, port: port)
         counters.add(UInt64(byteCount), .receivedBytes, port: port)

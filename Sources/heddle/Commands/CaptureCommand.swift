@@ -107,24 +107,11 @@ struct CaptureCommand: ParsableCommand {
         let names = try client.client.ports().ports.map(\.name)
         let request = try request(
             known: Set(names + client.client.tunnels().tunnels.map(\.name)))
-        // Signals are taken as events from here on, so that a capture ends with its last blocks.
-        let signals = try SignalDescriptor([SIGINT, SIGTERM, SIGHUP])
-        SignalDescriptor.ignoreBrokenPipes()
-        let socket = try client.connectDataSocket()
-        try socket.send(try DataRequest.capture(request).json())
-        guard case .message(let message) = try socket.receive(descriptors: 0) else {
-            throw CommandFailure("the switch closed the connection without an answer")
+        try CaptureClient(client: client, request: request).run(
+            hint: hint(request), duration: duration
+        ) {
+            try CaptureSink(path: file, limit: rotateSize?.byteCount, count: rotateCount)
         }
-        let reply = try dataReply(message.bytes)
-        guard reply.ok else {
-            throw CommandFailure((reply.error ?? "the switch refuses to capture") + hint(request))
-        }
-        // Opened only now: a refused capture must not empty a file that is there.
-        let sink = try CaptureSink(
-            path: file, limit: rotateSize?.byteCount, count: rotateCount)
-        var stream = CaptureStream(
-            socket: socket, signals: signals, sink: sink, duration: duration)
-        try stream.run()
     }
 
     /// A single word that is no filter was likely meant to be a port.

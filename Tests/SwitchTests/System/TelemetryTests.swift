@@ -63,8 +63,9 @@ extension SystemTests {
                 let ping = try lab.start(
                     ["ping", "-q", "-i", "0.05", "10.1.0.2"], in: "a")
                 // Both hosts send twenty frames a second; a machine that is busy sends fewer.
-                let output = try lab.heddle(
-                    "top", "--interval", "1", "--count", "2", "--output", "json").text
+                let output = try lab.run(
+                    [Lab.heddlePath, "top", "--count", "2", "--output", "json"]
+                ).text
                 let lines = output.split(separator: "\n")
                 #expect(lines.count == 2)
                 for line in lines {
