@@ -143,7 +143,12 @@ package final class Controller: Sendable {
                 model.underlays = []
                 return ports
             }
-            sflow.withLock { $0 = nil }
+            // One that an apply started meanwhile.
+            let told = sflow.withLock { exporter in
+                defer { exporter = nil }
+                return exporter
+            }
+            told?.stop()
             publishAndWait()
             fabric.reclaim()
             let staying = removeDevices(of: ports)

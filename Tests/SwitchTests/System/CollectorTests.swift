@@ -40,9 +40,18 @@ extension SystemTests {
 
             /// Of a capture of Ethernet, IPv4 and UDP headers without options.
             init(_ file: String) throws {
-                let capture = try PcapngParser.parse(
-                    [UInt8](try Data(contentsOf: URL(fileURLWithPath: file))))
-                for packet in capture.packets { read(Array(packet.bytes.dropFirst(42))) }
+                let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))
+                // A pcap file of this machine's byte order: its header, then for each packet two
+                // words of time, the bytes that are there, and the packet's length.
+                var place = 24
+                while place + 16 <= bytes.count {
+                    let count = Int(
+                        bytes[place + 8..<place + 12].reversed().reduce(0 as UInt32) {
+                            $0 << 8 | UInt32($1)
+                        })
+                    read(Array(bytes[place + 16..<place + 16 + count].dropFirst(42)))
+                    place += 16 + count
+                }
             }
 
             private mutating func read(_ bytes: [UInt8]) {
@@ -83,10 +92,10 @@ extension SystemTests {
             _ lab: Lab, _ sflow: String?, _ body: (LabProcess) throws -> Void
         ) throws -> Told {
             try lab.sh("ip link set lo up")
-            let file = lab.directory + "/sflow.pcapng"
+            let file = lab.directory + "/sflow.pcap"
             try lab.sh("touch \(file); chmod 666 \(file)")
             let collector = try lab.start([
-                "dumpcap", "-q", "-i", "lo", "-f", "udp dst port 6343", "-w", file,
+                "dumpcap", "-q", "-P", "-i", "lo", "-f", "udp dst port 6343", "-w", file,
             ])
             try collector.wait("dumpcap has begun", seconds: 10) { _ in
                 (FileManager.default.contents(atPath: file)?.count ?? 0) > 0
@@ -140,18 +149,18 @@ extension SystemTests {
                 let ports = try Set(pings.map(\.port))
                 #expect(ports.count == 2, "both hosts sent")
                 // The answer to a known host goes to one port, the one of the other.
-                for ping in pings where ping.output != 0 {
+                for ping in pings where ping.output >> 30 == 0 {
                     #expect(ports.subtracting([ping.port]).contains(ping.output), "\(ping)")
                 }
             }
         }
 
-        @Test("is told of one frame in ten, and a change loses no frame of the ports")
+        @Test("is told of one frame in ten, and ports lose nothing by it")
         func sampling() throws {
             try Lab.with { lab in
-                let told = try told(lab, "sampling: 10, polling: 1s") { process in
+                let told = try told(lab, "sampling: 10, polling: 1s") { _ in
                     let stream = try lab.stream(from: "a", to: Host("b", "10.1.0.2"), port: 9000)
-                    usleep(2_000_000)
+                    usleep(3_000_000)
                     let account = try stream.finish()
                     #expect(account.isPerfect, "\(account)")
                     usleep(200_000)
@@ -160,9 +169,11 @@ extension SystemTests {
                 var pools: [UInt32: UInt32] = [:]
                 for flow in told.flows { pools[flow.port] = max(pools[flow.port] ?? 0, flow.pool) }
                 let pool = pools.values.reduce(0, +)
-                #expect(pool > 500)
+                #expect(pool > 1000)
+                // Skips are uniform between 0 and 18: of three hundred the mean is within a tenth of
+                // nine but for five in a thousand times, and within two tenths always.
                 let estimate = Double(told.flows.count * 10) / Double(pool)
-                #expect(abs(estimate - 1) < 0.1, "\(told.flows.count) samples of \(pool) frames")
+                #expect(abs(estimate - 1) < 0.2, "\(told.flows.count) samples of \(pool) frames")
                 #expect(told.flows.allSatisfy { $0.rate == 10 && $0.drops == 0 })
             }
         }
@@ -182,10 +193,10 @@ extension SystemTests {
                         }
                         usleep(600_000)
                     }
-                    let before = try lab.sh("stat -c %s \(lab.directory)/sflow.pcapng")
+                    let before = try lab.sh("stat -c %s \(lab.directory)/sflow.pcap")
                     usleep(600_000)
                     #expect(
-                        try lab.sh("stat -c %s \(lab.directory)/sflow.pcapng") == before,
+                        try lab.sh("stat -c %s \(lab.directory)/sflow.pcap") == before,
                         "nobody is told any more")
                     let account = try stream.finish()
                     #expect(account.isPerfect, "\(account)")
