@@ -92,6 +92,7 @@ struct ReadmeTests {
             "switch.ageing": "\(bridge.ageingSeconds)s",
             "switch.fdb-limit": "\(bridge.fdbLimit)",
             "switch.port-fdb-limit": "\(bridge.portFDBLimit)",
+            "switch.recorder": "\(bridge.recorder)",
             "overlay.kind": OverlaySpec().kind.rawValue,
             "overlay.probe": "\(settings.probes)",
             "overlay.probe-interval": "\(settings.probeMilliseconds)",
