@@ -98,6 +98,7 @@ struct ReadmeTests {
             "sflow.sampling": "\(sflow.sampling)",
             "sflow.polling": "\(sflow.pollingSeconds)s",
             "sflow.header": "\(sflow.headerByteCount)",
+            "switch.recorder": "\(bridge.recorder)",
             "overlay.kind": OverlaySpec().kind.rawValue,
             "overlay.probe": "\(settings.probes)",
             "overlay.probe-interval": "\(settings.probeMilliseconds)",
