@@ -29,6 +29,7 @@ package enum DomainCounter: Int, CaseIterable, Sendable {
     case receivedSegments
     case forwarded
     case flooded
+    case consumed
     case copies
     case transmitted
     case transmittedBytes

@@ -41,7 +41,7 @@ struct SnapshotAndCaptureTests {
         _ = lab.send(sent, into: access)
         var records: [(port: UInt16, isEgress: Bool, original: UInt32, bytes: [UInt8])] = []
         while tap.rings[0].consume({ record, bytes in
-            records.append((record.port, record.isEgress, record.originalByteCount, Array(bytes)))
+            records.append((record.port, record.point == .egress, record.originalByteCount, Array(bytes)))
         }) {}
         #expect(records.count == 2)
         #expect(records.first?.port == access && records.first?.isEgress == false)
@@ -82,9 +82,10 @@ struct SnapshotAndCaptureTests {
                 let before = ring.dropped(port: 1)
                 bytes.withUnsafeBytes { all in
                     ring.append(
-                        port: 1, isEgress: false, reason: .none, time: 0, snapLength: 700,
+                        FrameRecord(port: 1, point: .ingress), snapLength: 700,
                         head: UnsafeRawBufferPointer(rebasing: all[..<split]),
                         body: UnsafeRawBufferPointer(rebasing: all[split...]))
+                    ring.publish()
                 }
                 if ring.dropped(port: 1) == before { waiting.append(Array(bytes.prefix(700))) }
             } else {

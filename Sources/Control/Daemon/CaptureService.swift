@@ -20,7 +20,7 @@ struct CaptureService {
 
     /// A record taken out of a ring.
     private struct Taken {
-        var record: CaptureRing.Record
+        var record: FrameRecord
         var bytes: [UInt8]
     }
 
@@ -94,7 +94,7 @@ struct CaptureService {
                         session.record(
                             CaptureRecord(
                                 portIndex: one.record.port,
-                                direction: one.record.isEgress ? .egress : .ingress,
+                                direction: one.record.point == .egress ? .egress : .ingress,
                                 timestampNanoseconds: one.record.time,
                                 originalByteCount: one.record.originalByteCount, bytes: bytes),
                             into: &output)

@@ -5,11 +5,13 @@ extension FDB {
     /// Learns or moves an address; called for a source that the lookup did not find behind `port`.
     ///
     /// Does nothing when the address is static, or sticky and not expired.
-    package func learn(_ key: FDBKey, port: UInt16, sticky: Bool, now: UInt32) {
+    @discardableResult
+    package func learn(
+        _ key: FDBKey, port: UInt16, sticky: Bool, now: UInt32
+    ) -> LearnOutcome {
         let existing = find(key.word)
         if existing >= 0 {
-            relocate(existing, port: port, sticky: sticky, now: now)
-            return
+            return relocate(existing, port: port, sticky: sticky, now: now)
         }
         let list = lists + Int(port)
         if list.pointee.count >= list.pointee.limit {
@@ -21,11 +23,21 @@ extension FDB {
         }
         guard let index = insert(key.word) else {
             bump(state.pointee.refused)
-            return
+            return .unchanged
         }
         set(index, key: key.word, port: port, kind: sticky ? .sticky : .dynamic, now: now)
         append(index, to: Int(port), now: now)
         bump(state.pointee.learned)
+        return .learned
+    }
+
+    /// What came of an attempt to learn.
+    package enum LearnOutcome: Equatable, Sendable {
+        /// The table says what it said before, or had no room.
+        case unchanged
+        case learned
+        /// The address was behind that port until now.
+        case moved(from: UInt16)
     }
 
     /// Adds or replaces a static entry; false when the table has no room left.
@@ -170,16 +182,19 @@ extension FDB {
         return index
     }
 
-    private func relocate(_ index: Int, port: UInt16, sticky: Bool, now: UInt32) {
+    private func relocate(
+        _ index: Int, port: UInt16, sticky: Bool, now: UInt32
+    ) -> LearnOutcome {
         switch kind(at: index) {
-        case .static: return
+        case .static: return .unchanged
         case .sticky:
             let tick = slots[index].tick.load(ordering: .relaxed)
-            if self.port(at: index) != port, !isExpired(tick, now: now) { return }
+            if self.port(at: index) != port, !isExpired(tick, now: now) { return .unchanged }
         case .dynamic: break
         }
         let key = slots[index].key.load(ordering: .relaxed)
-        if self.port(at: index) != port {
+        let previous = self.port(at: index)
+        if previous != port {
             bump(state.pointee.moved)
             // At its limit the new port gives up one of its own; that may shift this entry.
             if lists[Int(port)].count >= lists[Int(port)].limit { evict(from: Int(port)) }
@@ -188,6 +203,7 @@ extension FDB {
         unlink(place)
         set(place, key: key, port: port, kind: sticky ? .sticky : .dynamic, now: now)
         append(place, to: Int(port), now: now)
+        return previous == port ? .unchanged : .moved(from: previous)
     }
 
     private func remove(_ index: Int) {

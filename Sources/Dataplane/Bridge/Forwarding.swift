@@ -14,7 +14,8 @@ import Wire
 ///    VID. An access port drops every other tag. What came by a tunnel is of its VNI's domain.
 /// 4. *MTU*: the layer-3 packet, or each segment of a super-frame, must fit the domain's.
 /// 5. *Learn.* The source is looked up; a pinned source at another port is dropped, all else is an
-///    effect that the verdict carries: refresh, learn or move.
+///    effect that the verdict carries: refresh, learn or move. A frame from the switch's own address
+///    is a ``LoopProbe`` that found its way back, and consumed.
 /// 6. *Look up* the destination. Group addresses and unknown ones are flooded; a known one is sent
 ///    to its port, unless that is the ingress port (hairpin), both are isolated, both are tunnels
 ///    (split horizon), or the port is no member (any more).
@@ -210,7 +211,9 @@ package enum Forwarding {
             } else if known.kind == .dynamic {
                 verdict.learning = .move
             } else {
-                verdict.reason = .sourcePinned
+                // The switch's own address is pinned to a port that is none.
+                verdict.action = known.port == PortNumber.switchItself ? .consume : .drop
+                verdict.reason = known.port == PortNumber.switchItself ? .none : .sourcePinned
                 return verdict
             }
         } else {

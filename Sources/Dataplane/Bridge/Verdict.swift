@@ -1,16 +1,18 @@
 /// What becomes of one frame, and what the switch learns from it: the value that ``Forwarding``
 /// returns, that a worker carries out and that a trace prints.
 package struct Verdict: Equatable, Sendable {
-    package enum Action: UInt8, Sendable {
+    package enum Action: UInt8, BitwiseCopyable, Sendable {
         /// To the one port in `egress`.
         case forward
         /// To every other member of the domain.
         case flood
+        /// It was the switch's own, which came back.
+        case consume
         /// Nowhere, for `reason`.
         case drop
     }
 
-    package enum Learning: UInt8, Sendable {
+    package enum Learning: UInt8, BitwiseCopyable, Sendable {
         /// The source is not recorded.
         case none
         /// The source is known behind this port; its tick is to be brought up to date.

@@ -6,10 +6,10 @@ extension Worker {
             let ring = tap.rings[index]
             for place in 0..<burst.count {
                 ring.append(
-                    port: port, isEgress: false, reason: .none, time: time,
-                    snapLength: tap.snapLength, head: burst.frames[place].buffer,
-                    body: UnsafeRawBufferPointer(start: nil, count: 0))
+                    record(port: port, .ingress), snapLength: tap.snapLength,
+                    head: burst.frames[place].buffer)
             }
+            ring.publish()
         }
     }
 
@@ -23,10 +23,10 @@ extension Worker {
                 frame.pointee.gather()
                 next = references[Int(next)].next
                 ring.append(
-                    port: port, isEgress: true, reason: .none, time: time,
-                    snapLength: tap.snapLength, head: frame.pointee.buffer,
-                    body: UnsafeRawBufferPointer(start: nil, count: 0))
+                    record(port: port, .egress), snapLength: tap.snapLength,
+                    head: frame.pointee.buffer)
             }
+            ring.publish()
         }
     }
 
@@ -36,11 +36,18 @@ extension Worker {
             let ring = tap.rings[index]
             for place in 0..<count where entries[place].outcome == .none {
                 ring.append(
-                    port: port, isEgress: true, reason: .none, time: time,
-                    snapLength: tap.snapLength, head: entries[place].frameHead,
+                    record(port: port, .egress), snapLength: tap.snapLength,
+                    head: entries[place].frameHead,
                     body: UnsafeRawBufferPointer(
                         start: entries[place].body, count: entries[place].bodyByteCount))
             }
+            ring.publish()
         }
+    }
+
+    private func record(port: UInt16, _ point: FrameRecord.Point) -> FrameRecord {
+        var record = FrameRecord(port: port, point: point)
+        record.time = time
+        return record
     }
 }

@@ -19,11 +19,27 @@ extension Worker {
     private func learnFromPeers() {
         for peer in fabric.links where peer.index != index {
             while let request = peer.learns.pop() {
-                fabric.fdb.learn(
-                    FDBKey(word: request.key), port: request.port, sticky: request.isSticky,
-                    now: request.tick)
+                learnAsOwner(
+                    FDBKey(word: request.key), port: request.port, isSticky: request.isSticky,
+                    at: request.tick)
             }
         }
+    }
+
+    /// Learns, and tells the control side when that changed the table.
+    func learnAsOwner(_ key: FDBKey, port: UInt16, isSticky: Bool, at tick: UInt32) {
+        let kind: AddressNotice.Kind
+        var previous = port
+        switch fabric.fdb.learn(key, port: port, sticky: isSticky, now: tick) {
+        case .unchanged: return
+        case .learned: kind = .learned
+        case .moved(let from):
+            kind = .moved
+            previous = from
+        }
+        link.tell(
+            AddressNotice(
+                kind: kind, key: key.word, port: port, previousPort: previous, time: time))
     }
 
     /// Carries a command on; nil when it needs another round.

@@ -82,9 +82,12 @@ extension Worker {
                 if flood(place: place, ingress: ingress, domain: verdict.domain) {
                     flooded &+= 1
                     counters.add(1, .flooded, domain: verdict.domain)
+                    watchStation(place: place, ingress: ingress, domain: verdict.domain)
                 } else {
                     counters.drop(.floodNowhere, port: ingress, domain: verdict.domain)
                 }
+            case .consume:
+                consume(place: place, ingress: ingress, domain: verdict.domain)
             case .drop:
                 counters.drop(verdict.reason, port: ingress, domain: verdict.domain)
             }
@@ -101,7 +104,7 @@ extension Worker {
     private mutating func learn(_ key: FDBKey, ingress: UInt16) {
         let isSticky = snapshot.ports[Int(ingress)].flags.contains(.sticky)
         if ownsFDB {
-            fabric.fdb.learn(key, port: ingress, sticky: isSticky, now: tick)
+            learnAsOwner(key, port: ingress, isSticky: isSticky, at: tick)
         } else if link.learns.push(
             LearnRequest(key: key.word, port: ingress, isSticky: isSticky, tick: tick))
         {

@@ -85,6 +85,8 @@ package struct Worker: ~Copyable {
     var answeredPlace = -1
     /// By the port that is answered, so that no tenant uses up another's answers.
     let replyLimiters: UnsafeMutablePointer<ReplyLimiter>
+    /// By the port that announces, so that no tenant hides what another's hosts say.
+    let announcementLimiters: UnsafeMutablePointer<ReplyLimiter>
     let foreignFrames: UnsafeMutablePointer<Frame>
     let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>
     /// Workers that got a handover in this round and must be woken.
@@ -131,6 +133,9 @@ package struct Worker: ~Copyable {
         replies = ReplyFrames()
         replyLimiters = .allocate(capacity: fabric.portCapacity)
         replyLimiters.initialize(repeating: ReplyLimiter(), count: fabric.portCapacity)
+        announcementLimiters = .allocate(capacity: fabric.portCapacity)
+        announcementLimiters.initialize(
+            repeating: ReplyLimiter(perSecond: 200, burst: 100), count: fabric.portCapacity)
         foreignFrames = .allocate(capacity: Burst.capacity)
         foreignSlots = .allocate(capacity: Burst.capacity)
         link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
@@ -147,6 +152,7 @@ package struct Worker: ~Copyable {
         tunnelFlows.deallocate()
         replies.deallocate()
         replyLimiters.deallocate()
+        announcementLimiters.deallocate()
         foreignFrames.deallocate()
         foreignSlots.deallocate()
     }
@@ -165,6 +171,7 @@ package struct Worker: ~Copyable {
             changed = true
         }
         if ownsFDB { serveFDB() }
+        if link.hasInjections { transmitInjected() }
         return changed
     }
 
@@ -234,6 +241,7 @@ package struct Worker: ~Copyable {
         link.setSleeping(true)
         let idle =
             fabric.cell.generation == snapshot.generation && !link.hasCommands && command == nil
+            && !link.hasInjections
             && link.incoming.allSatisfy { $0.isEmpty }
             && (!ownsFDB || fabric.links.allSatisfy { $0.learns.isEmpty })
         if idle {

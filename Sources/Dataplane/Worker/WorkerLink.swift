@@ -75,11 +75,24 @@ package final class WorkerLink: Sendable {
     let learns: SPSCRing<LearnRequest>
     /// Probes that came by tunnels, for the control side's one reader.
     package let probes = SPSCRing<ProbeArrival>(capacity: 1024)
+    /// What the owner of the FDB has learned and moved, for the control side's one reader. Empty at
+    /// the other workers.
+    package let notices: SPSCRing<AddressNotice>
+    /// Notices that found the ring full.
+    package let lostNotices = Atomic<UInt64>(0)
+    /// Loop probes that came back, for the control side's one reader. One that finds no room is a
+    /// loop that has been told of.
+    package let returnedProbes = SPSCRing<LoopReturn>(capacity: 256)
+    /// What hosts said of themselves (ARP, neighbour discovery, DHCP), untagged, for the control
+    /// side's one reader.
+    package let announcements: CaptureRing
 
     private let isSleeping = Atomic<Bool>(false)
     private let waker = Mutex<(any Waker)?>(nil)
     private let commands = Mutex<[FDBCommand]>([])
     private let commandCount = Atomic<Int>(0)
+    private let injections = Mutex<[InjectedFrame]>([])
+    private let injectionCount = Atomic<Int>(0)
 
     init(index: Int, workerCount: Int, portCapacity: Int, domainCapacity: Int) {
         self.index = index
@@ -91,7 +104,11 @@ package final class WorkerLink: Sendable {
             SPSCRing(capacity: workerCount > 1 ? Worker.slotCapacityWithPeers : 1)
         }
         learns = SPSCRing(capacity: workerCount > 1 ? 1024 : 1)
+        notices = SPSCRing(capacity: index == 0 ? WorkerLink.noticeCapacity : 1)
+        announcements = CaptureRing(capacity: 128 << 10, portCapacity: portCapacity)
     }
+
+    private static let noticeCapacity = 4096
 
     static let handoffCapacity = 256
 
@@ -109,6 +126,26 @@ package final class WorkerLink: Sendable {
         // Against the sleeper's own order (flag, then a last look): one of the two must see the other.
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         if isSleeping.load(ordering: .relaxed) { waker.withLock { $0?.wake() } }
+    }
+
+    /// Has the worker transmit a frame of the switch's own by one of the worker's ports.
+    package func inject(_ frame: InjectedFrame) {
+        injections.withLock { $0.append(frame) }
+        injectionCount.add(1, ordering: .releasing)
+        wake()
+    }
+
+    var hasInjections: Bool { injectionCount.load(ordering: .acquiring) > 0 }
+
+    func takeInjection() -> InjectedFrame? {
+        guard hasInjections else { return nil }
+        injectionCount.subtract(1, ordering: .relaxed)
+        return injections.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+    }
+
+    func tell(_ notice: AddressNotice) {
+        guard !notices.push(notice) else { return }
+        lostNotices.store(lostNotices.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     }
 
     var hasCommands: Bool { commandCount.load(ordering: .acquiring) > 0 }
