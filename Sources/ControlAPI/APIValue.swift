@@ -53,7 +53,8 @@ package struct APISchema: Sendable, Equatable {
         PortAttachRequest.schema, NetworkList.schema, NetworkInfo.schema, TunnelList.schema,
         TunnelInfo.schema, FDBList.schema,
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
-        FDBFlushResult.schema, DropList.schema, DropInfo.schema, StatsInfo.schema,
+        FDBFlushResult.schema, TraceRequest.schema, TraceInfo.schema, TraceStepInfo.schema,
+        DropList.schema, DropInfo.schema, StatsInfo.schema,
         PortStats.schema, FDBStats.schema, WorkerStats.schema, TrafficCounters.schema,
         Acknowledgement.schema, ErrorResponse.schema,
     ]

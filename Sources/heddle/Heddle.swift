@@ -22,6 +22,7 @@ struct Heddle: ParsableCommand {
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
             FDBCommand.self, DropsCommand.self, StatsCommand.self, CaptureCommand.self,
+            TraceCommand.self,
             ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 

@@ -8,7 +8,7 @@ import SystemPackage
 /// an interrupted capture does, gives its whole blocks and then a ``cutOff`` note.
 ///
 /// One thread at a time.
-package struct CaptureFileReader: ~Copyable {
+package final class CaptureFileReader {
     static let initialByteCount = 1 << 20
 
     /// Where a file ends that ends too early.
@@ -76,7 +76,7 @@ package struct CaptureFileReader: ~Copyable {
     /// Lends every frame to `body`, in order, until the file ends or `body` returns false.
     ///
     /// - Parameter body: gets the frame and the interfaces known by now.
-    package mutating func forEachFrame(
+    package func forEachFrame(
         _ body: (CapturedFrame, [CaptureInterface]) -> Bool
     ) throws(CaptureFileError) {
         while true {
@@ -103,7 +103,7 @@ package struct CaptureFileReader: ~Copyable {
     }
 
     /// Moves what is left to the buffer's start, and doubles the buffer when that fills it.
-    private mutating func makeRoom() throws(CaptureFileError) {
+    private func makeRoom() throws(CaptureFileError) {
         let count = end - start
         if start > 0, count > 0, let base = buffer.baseAddress {
             base.copyMemory(from: base + start, byteCount: count)
@@ -119,7 +119,7 @@ package struct CaptureFileReader: ~Copyable {
         buffer = larger
     }
 
-    private mutating func fill() throws(CaptureFileError) {
+    private func fill() throws(CaptureFileError) {
         do {
             let count = try descriptor.read(
                 into: UnsafeMutableRawBufferPointer(rebasing: buffer[end...]))
