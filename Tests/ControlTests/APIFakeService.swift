@@ -153,7 +153,8 @@ enum Sample {
         network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "vxlan:beta",
         vtep: "192.0.2.2", kind: .dynamic, ageSeconds: 2.5)
     static let trace = TraceInfo(
-        number: 7, port: "web-1", action: "dropped", verdict: "dropped: tag-on-access: a tagged frame",
+        number: 7,
+        port: "web-1", action: "dropped", verdict: "dropped: tag-on-access: a tagged frame",
         reason: "tag-on-access", sentence: "a tagged frame", remedy: "make it a trunk",
         network: "blue", egress: ["web-2"],
         steps: [TraceStepInfo(step: "verdict", text: "dropped")])

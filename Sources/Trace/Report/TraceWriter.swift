@@ -19,9 +19,10 @@ struct TraceWriter {
 
     mutating func write(_ frame: [UInt8]) {
         frame.withUnsafeBytes { bytes in
-            for line in FrameDescription(bytes.bytes).lines { add(.header, line) }
+            for (place, line) in FrameDescription(bytes.bytes).lines.enumerated() {
+                add(.header, place == 0 ? "\(line)  (\(counted(frame.count, "byte")))" : line)
+            }
         }
-        add(.header, counted(frame.count, "byte"))
         if let place = names.place(ingress) {
             add(.ingress, "\(place.name): \(place.membership)")
         }

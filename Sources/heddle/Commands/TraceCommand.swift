@@ -183,7 +183,8 @@ struct TraceCommand: ParsableCommand {
         let station = try tracer.station(at: port)
         let source = try mac(src, "--src") ?? station.mac ?? ProbeFrame.standInSource
         if let target = try target() {
-            return ProbeFrame.arpRequest(for: target, from: source, station.address, vlan: try tag())
+            return ProbeFrame.arpRequest(
+                for: target, from: source, station.address, vlan: try tag())
         }
         return ProbeFrame.plain(
             to: try mac(dst, "--dst") ?? .broadcast, from: source, vlan: try tag())

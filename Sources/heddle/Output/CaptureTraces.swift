@@ -49,13 +49,21 @@ struct CaptureTraces {
             throw CommandFailure(
                 "frame \(frame.number): only \(frame.bytes.count) of its "
                     + "\(frame.originalByteCount) bytes are in the capture; take one with a larger "
-                    + "--snaplen, or compare topologies with --candidate, which needs only the start")
+                    + "--snaplen, or compare topologies with --candidate, which needs only the start"
+            )
         }
         let bytes = [UInt8](frame.bytes.prefix(SlotSize.maximumFrame))
         guard !bytes.isEmpty else {
             throw CommandFailure("frame \(frame.number): it has no bytes")
         }
-        var trace = try tracer.trace(bytes, name, network)
+        var trace: TraceInfo
+        do {
+            trace = try tracer.trace(bytes, name, network)
+        } catch {
+            throw CommandFailure(
+                "frame \(frame.number): \(Heddle.outcome(of: error).text)"
+                    + (port == nil ? "; --port PORT says where all frames come from" : ""))
+        }
         trace.number = Int(frame.number)
         tracer.pass(bytes, name, network)
         return trace
