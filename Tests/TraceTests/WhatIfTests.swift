@@ -150,15 +150,20 @@ struct WhatIfTests {
 
     static let comments: [(String, Fate?)] = [
         ("forwarded to web-2", .forwarded("web-2")),
-        ("forwarded to vxlan:beta; learned", .forwarded("vxlan:beta")),
-        ("forwarded to web 2 \nmore", .forwarded("web 2")),
+        ("forwarded to vxlan:beta in network blue; source learned", .forwarded("vxlan:beta")),
+        ("forwarded to web-2 \nmore", .forwarded("web-2")),
+        ("forwarded to a port that is gone", nil),
         ("flooded to 3 ports", .floodedTo(count: 3)), ("flooded to 1 port", .floodedTo(count: 1)),
         ("flooded to 0 ports; new", .floodedTo(count: 0)),
+        ("flooded in network blue; source learned", .floodedTo(count: nil)),
+        ("flooded", .floodedTo(count: nil)),
         ("dropped: runt: the frame ends", .dropped(.runt)), ("dropped: runt", .dropped(.runt)),
+        ("dropped: oversize: too large in network blue", .dropped(.oversize)),
         ("dropped: no-such-reason: x", .droppedOtherwise("no-such-reason")),
-        ("consumed", .consumed), ("consumed: a loop probe", .consumed),
+        ("consumed", .consumed), ("consumed: the switch's own probe came back", .consumed),
         ("", nil), ("forwarded to ", nil), ("flooded to all", nil), ("dropped: ", nil),
         ("seen by tcpdump", nil), ("flooded to 99999999999999999999 ports", nil),
+        ("from web-1 in network blue", nil),
     ]
 
     @Test("reads the verdict at the start of a comment, and nothing else", arguments: comments)

@@ -177,7 +177,7 @@ package struct WhatIf: ~Copyable {
     ) -> Comparison {
         switch (table[was], table[wouldBe.number]) {
         case (.floodedTo(let count), .flooded(let ports)):
-            return count == ports.count ? .same : .differs
+            return count ?? ports.count == ports.count ? .same : .differs
         case (.floodedTo, .forwarded): return .same
         case (.forwarded(let port), .flooded(let ports)) where wouldBe.isUnknown:
             return ports.contains(port) ? .unlocated : .differs

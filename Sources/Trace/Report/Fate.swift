@@ -6,8 +6,8 @@ package enum Fate: Hashable, Sendable {
     case forwarded(String)
     /// To those, in order of their names.
     case flooded([String])
-    /// To so many, of which it is not said which.
-    case floodedTo(count: Int)
+    /// To so many, of which it is not said which; nil where not even the number is.
+    case floodedTo(count: Int?)
     /// It was the switch's own.
     case consumed
     case dropped(DropReason)
@@ -59,7 +59,7 @@ extension Fate: CustomStringConvertible {
         switch self {
         case .forwarded(let port): "forwarded to \(port)"
         case .flooded(let ports): Fate.floodText(ports.count)
-        case .floodedTo(let count): Fate.floodText(count)
+        case .floodedTo(let count): count.map { Fate.floodText($0) } ?? "flooded"
         case .consumed: "consumed"
         case .dropped(let reason): "dropped: \(reason.name)"
         case .droppedOtherwise(let name): "dropped: \(name)"
