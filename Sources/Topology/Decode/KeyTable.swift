@@ -143,6 +143,9 @@ extension MappingKind {
             KeyKind(
                 "port-fdb-limit", .integer(SwitchSpec.fdbLimitRange),
                 "Addresses learned at most on a port that sets no limit of its own (8192)."),
+            KeyKind(
+                "recorder", .boolean,
+                "Whether the flight recorder keeps the last seconds of traffic (true)."),
         ])
 
     static let network = MappingKind(

@@ -67,6 +67,7 @@ struct TopologyDecoder {
             bridge.fdbLimit = section.integer("fdb-limit") ?? bridge.fdbLimit
             bridge.portFDBLimit =
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
+            bridge.recorder = section.boolean("recorder") ?? bridge.recorder
         }
         for network in root.named("networks") { declareNetwork(network.name, network.section) }
         for host in root.named("hosts") { hostVLANs[host.name] = [:] }

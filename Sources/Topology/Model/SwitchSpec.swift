@@ -12,9 +12,16 @@ package struct SwitchSpec: Hashable, Sendable {
     /// Dynamic FDB entries of one port that sets no limit of its own.
     package var portFDBLimit: Int
 
-    package init(ageingSeconds: Int = 300, fdbLimit: Int = 65_536, portFDBLimit: Int = 8_192) {
+    /// Whether the last seconds of traffic are kept.
+    package var recorder: Bool
+
+    package init(
+        ageingSeconds: Int = 300, fdbLimit: Int = 65_536, portFDBLimit: Int = 8_192,
+        recorder: Bool = true
+    ) {
         self.ageingSeconds = ageingSeconds
         self.fdbLimit = fdbLimit
         self.portFDBLimit = portFDBLimit
+        self.recorder = recorder
     }
 }

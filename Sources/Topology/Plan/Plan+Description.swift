@@ -174,6 +174,7 @@ extension SwitchSpec {
             change("ageing", ageingSeconds, other.ageingSeconds) { "\($0)s" },
             change("fdb-limit", fdbLimit, other.fdbLimit, String.init),
             change("port-fdb-limit", portFDBLimit, other.portFDBLimit, String.init),
+            change("recorder", recorder, other.recorder, onOff),
         ].compactMap(\.self).joined(separator: ", ")
     }
 }

@@ -38,6 +38,7 @@ extension SwitchSpec {
         if portFDBLimit != min(usual.portFDBLimit, fdbLimit) {
             entries.append("port-fdb-limit: \(portFDBLimit)")
         }
+        if !recorder { entries.append("recorder: false") }
         return entries
     }
 }
