@@ -102,6 +102,11 @@ final class FakeService: SwitchService {
         return FDBFlushResult(removed: 7)
     }
 
+    func trace(_ request: TraceRequest) throws(ServiceError) -> TraceInfo {
+        try note("trace \(request.port) \(request.frame) \(request.network ?? "-")")
+        return Sample.trace
+    }
+
     func drops() throws(ServiceError) -> DropList {
         try note("drops")
         return DropList(drops: [Sample.drop])
@@ -147,6 +152,12 @@ enum Sample {
     static let fdbEntry = FDBEntryInfo(
         network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "vxlan:beta",
         vtep: "192.0.2.2", kind: .dynamic, ageSeconds: 2.5)
+    static let trace = TraceInfo(
+        number: 7,
+        port: "web-1", action: "dropped", verdict: "dropped: tag-on-access: a tagged frame",
+        reason: "tag-on-access", sentence: "a tagged frame", remedy: "make it a trunk",
+        network: "blue", egress: ["web-2"],
+        steps: [TraceStepInfo(step: "verdict", text: "dropped")])
     static let drop = DropInfo(
         port: "web-1", network: "blue", reason: "vlan-not-allowed", count: 3,
         sentence: "the tag names no network of this port", remedy: "add it to the port's trunk")

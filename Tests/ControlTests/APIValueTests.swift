@@ -58,6 +58,14 @@ struct APIValueTests {
         ),
         (FDBFlushResult(removed: 7), #"{"removed":7}"#),
         (
+            TraceRequest(port: "vxlan:beta", frame: "ffff", network: "blue"),
+            #"{"frame":"ffff","network":"blue","port":"vxlan:beta"}"#
+        ),
+        (
+            Sample.trace,
+            #"{"action":"dropped","egress":["web-2"],"network":"blue","number":7,"port":"web-1","reason":"tag-on-access","remedy":"make it a trunk","sentence":"a tagged frame","steps":[{"step":"verdict","text":"dropped"}],"verdict":"dropped: tag-on-access: a tagged frame"}"#
+        ),
+        (
             DropList(drops: [Sample.drop]),
             #"{"drops":[{"count":3,"network":"blue","port":"web-1","reason":"vlan-not-allowed","remedy":"add it to the port's trunk","sentence":"the tag names no network of this port"}]}"#
         ),

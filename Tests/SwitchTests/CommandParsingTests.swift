@@ -31,6 +31,17 @@ struct CommandParsingTests {
         (["top", "--sort", "size"], "--sort"),
         (["topology", "graph", "t.yaml", "--format", "png"], "--format"),
         (["topology", "plan"], "Missing expected argument '<file>'"),
+        (["trace", "--port", "a"], "say what to trace"),
+        (["trace", "--dst", "02:00:00:00:00:01"], "--port PORT"),
+        (["trace", "--port", "a", "--frame", "00", "--arp", "10.0.0.1"], "exclude each other"),
+        (["trace", "--port", "a", "--dst", "here"], "'here' is no MAC address"),
+        (["trace", "--port", "a", "--arp", "fe80::1"], "'fe80::1' is no IPv4 address"),
+        (["trace", "--port", "a", "--arp", "10.0.0.1", "--vlan", "4095"], "--vlan 4095"),
+        (["trace", "--port", "a", "--frame", "00", "--vlan", "1"], "--src and --vlan are for"),
+        (["trace", "--port", "a", "--frame", "00", "--candidate", "b"], "name one with --pcap"),
+        (["trace", "--port", "a", "--frame", "00", "--host", "b"], "--host chooses"),
+        (["trace", "--pcap", "a", "-c", "0"], "above 0"),
+        (["trace", "--pcap", "a", "--underlay-mtu", "9"], "--underlay-mtu 9"),
     ]
 
     @Test("says what is wrong and exits 1", arguments: wrong)

@@ -134,6 +134,14 @@ extension APIRoute {
         },
 
         APIRoute(
+            method: "POST", path: "/v1/trace", operation: "traceFrame",
+            summary: "What would become of a frame, and why; changes and sends nothing",
+            request: TraceRequest.schema, answer: .json(TraceInfo.schema)
+        ) { call, service throws(ServiceError) in
+            try encoded(service.trace(call.decoded(as: TraceRequest.self)))
+        },
+
+        APIRoute(
             method: "GET", path: "/v1/drops", operation: "listDrops",
             summary: "Dropped frames by port, network and reason, with remedies",
             answer: .json(DropList.schema)
