@@ -134,7 +134,7 @@ struct APIValueTests {
             (.namespace(name: "web-1"), #"{"name":"web-1","request":"namespace"}"#),
             (
                 .capture(capture),
-                #"{"count":3,"direction":"both","filter":"icmp","ports":["web-1"],"request":"capture","snaplen":256}"#
+                #"{"count":3,"direction":"both","drops":false,"filter":"icmp","networks":[],"outer":false,"ports":["web-1"],"reasons":[],"request":"capture","snaplen":256,"view":"seen"}"#
             ),
             (.stop, #"{"request":"stop"}"#),
         ]
@@ -142,6 +142,10 @@ struct APIValueTests {
             #expect(String(decoding: try request.json(), as: UTF8.self) == text)
             #expect(try DataRequest(json: Array(text.utf8)) == request)
         }
+        // As clients wrote it that knew less.
+        let older =
+            #"{"count":3,"direction":"both","filter":"icmp","ports":["web-1"],"request":"capture","snaplen":256}"#
+        #expect(try DataRequest(json: Array(older.utf8)) == .capture(capture))
         #expect(try DataReply(json: Array(#"{"ok":true}"#.utf8)) == DataReply(ok: true))
     }
 }
