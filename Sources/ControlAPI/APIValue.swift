@@ -55,7 +55,8 @@ package struct APISchema: Sendable, Equatable {
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
         FDBFlushResult.schema, TraceRequest.schema, TraceInfo.schema, TraceStepInfo.schema,
         DropList.schema, DropInfo.schema, StatsInfo.schema,
-        PortStats.schema, FDBStats.schema, WorkerStats.schema, TrafficCounters.schema,
+        PortStats.schema, FDBStats.schema, WorkerStats.schema, CaptureStats.schema,
+        ProcessStats.schema, TrafficCounters.schema,
         Acknowledgement.schema, ErrorResponse.schema,
     ]
 }

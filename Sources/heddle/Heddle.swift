@@ -21,8 +21,8 @@ struct Heddle: ParsableCommand {
         subcommands: [
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
-            FDBCommand.self, DropsCommand.self, StatsCommand.self, CaptureCommand.self,
-            TraceCommand.self, ExtcapCommand.self,
+            FDBCommand.self, DropsCommand.self, StatsCommand.self, TopCommand.self,
+            TraceCommand.self, CaptureCommand.self, ExtcapCommand.self,
             ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 

@@ -167,9 +167,13 @@ enum Sample {
             entries: 1, capacity: 2, learned: 3, moved: 4, aged: 5, evicted: 6, refused: 7),
         workers: [
             WorkerStats(
-                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3)
+                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3, cpuSeconds: 0.5)
         ],
-        ports: [PortStats(name: "web-1", state: .up, counters: counters)])
+        ports: [PortStats(name: "web-1", state: .up, counters: counters)],
+        captures: CaptureStats(running: 1, lostFrames: 2),
+        process: ProcessStats(
+            cpuSeconds: 1.5, residentBytes: 4096, virtualBytes: 8192, openDescriptors: 5,
+            descriptorLimit: 1024, threads: 3, startTimeSeconds: 100))
 }
 
 /// Runs blocking work away from the few threads that Swift's tasks share; a test that blocked one

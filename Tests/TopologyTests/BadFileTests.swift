@@ -152,7 +152,7 @@ extension BadFile {
             "2:21: switch: 'fdb-limit' must be a whole number from 1 to 1048576, not '0'"),
         BadFile(
             "heddle: 1\nswitch: 5\n",
-            "2:9: switch: must be a mapping with 'ageing', 'fdb-limit' or 'port-fdb-limit', not '5'"
+            "2:9: switch: must be a mapping with 'ageing', 'fdb-limit', 'port-fdb-limit', 'recorder' or 'sflow', not '5'"
         ),  // a number for the switch
         // a network that is not declared
         BadFile(

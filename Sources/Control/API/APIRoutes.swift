@@ -18,7 +18,10 @@ extension APIRoute {
         ) { _, service throws(ServiceError) in
             Array(
                 Metrics.text(
-                    try service.stats(), try service.drops(), try service.tunnels()
+                    MetricsReading(
+                        version: try service.version(), stats: try service.stats(),
+                        drops: try service.drops(), networks: try service.networks(),
+                        tunnels: try service.tunnels())
                 ).utf8)
         },
 

@@ -36,6 +36,7 @@ extension Controller {
             }
             order(by: desired, name: name)
             reconcileDevices(&state)
+            reconcileSFlow()
             state.topologyName = name
             state.topology = desired.yaml
             state.host = part.host?.name

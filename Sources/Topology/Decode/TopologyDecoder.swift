@@ -67,6 +67,7 @@ struct TopologyDecoder {
             bridge.fdbLimit = section.integer("fdb-limit") ?? bridge.fdbLimit
             bridge.portFDBLimit =
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
+            bridge.sflow = section.section("sflow").flatMap(sflow)
             bridge.recorder = section.boolean("recorder") ?? bridge.recorder
         }
         for network in root.named("networks") { declareNetwork(network.name, network.section) }
@@ -93,6 +94,17 @@ struct TopologyDecoder {
         checkPortCounts()
         OverlayCheck(topology).report(to: &diagnostics)
         return topology
+    }
+
+    /// Nil when its collector was refused or is missing, which has been reported.
+    private func sflow(_ section: Section) -> SFlowSpec? {
+        guard let collector = section.endpoint("collector") else { return nil }
+        var sflow = SFlowSpec(collector: collector)
+        sflow.sampling = section.integer("sampling") ?? sflow.sampling
+        sflow.pollingSeconds = section.integer("polling") ?? sflow.pollingSeconds
+        sflow.headerByteCount = section.integer("header") ?? sflow.headerByteCount
+        sflow.agent = section.host("agent")
+        return sflow
     }
 
     private mutating func checkPortCounts() {

@@ -11,17 +11,19 @@ package struct SwitchSpec: Hashable, Sendable {
     package var fdbLimit: Int
     /// Dynamic FDB entries of one port that sets no limit of its own.
     package var portFDBLimit: Int
-
     /// Whether the last seconds of traffic are kept.
     package var recorder: Bool
+    /// What an sFlow collector is told; nil tells nobody.
+    package var sflow: SFlowSpec?
 
     package init(
         ageingSeconds: Int = 300, fdbLimit: Int = 65_536, portFDBLimit: Int = 8_192,
-        recorder: Bool = true
+        recorder: Bool = true, sflow: SFlowSpec? = nil
     ) {
         self.ageingSeconds = ageingSeconds
         self.fdbLimit = fdbLimit
         self.portFDBLimit = portFDBLimit
         self.recorder = recorder
+        self.sflow = sflow
     }
 }

@@ -175,7 +175,15 @@ extension SwitchSpec {
             change("fdb-limit", fdbLimit, other.fdbLimit, String.init),
             change("port-fdb-limit", portFDBLimit, other.portFDBLimit, String.init),
             change("recorder", recorder, other.recorder, onOff),
+            change("sflow", sflow, other.sflow) { $0?.facts ?? "off" },
         ].compactMap(\.self).joined(separator: ", ")
+    }
+}
+
+extension SFlowSpec {
+    fileprivate var facts: String {
+        "to \(collector), 1 of \(sampling), \(headerByteCount) bytes, every \(pollingSeconds)s"
+            + (agent.map { ", as \($0)" } ?? "")
     }
 }
 
