@@ -21,7 +21,7 @@ struct TraceCommandTests {
         """
 
     private func trace(_ arguments: [String]) throws -> ExternalTool.Output {
-        try ExternalTool(Self.executable).run(["trace"] + arguments)
+        try ExternalTool("env").run([Self.executable, "trace"] + arguments)
     }
 
     /// Runs the body with files: the topology, another one, and captures.
