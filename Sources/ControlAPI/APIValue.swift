@@ -54,6 +54,8 @@ package struct APISchema: Sendable, Equatable {
         TunnelInfo.schema, FDBList.schema,
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
         FDBFlushResult.schema, DropList.schema, DropInfo.schema, StatsInfo.schema,
+        EventList.schema, EventInfo.schema, WhoResult.schema, StationInfo.schema,
+        StationAddress.schema,
         PortStats.schema, FDBStats.schema, WorkerStats.schema, TrafficCounters.schema,
         Acknowledgement.schema, ErrorResponse.schema,
     ]

@@ -21,7 +21,8 @@ struct Heddle: ParsableCommand {
         subcommands: [
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
-            FDBCommand.self, DropsCommand.self, StatsCommand.self, CaptureCommand.self,
+            FDBCommand.self, DropsCommand.self, StatsCommand.self, EventsCommand.self,
+            WhoCommand.self, CaptureCommand.self,
             ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 

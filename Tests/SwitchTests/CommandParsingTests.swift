@@ -27,7 +27,22 @@ struct CommandParsingTests {
         (["capture", "--duration", "nan"], "--duration"),
         (["capture", "--direction", "up"], "--direction"),
         (["topology", "plan"], "Missing expected argument '<file>'"),
+        (["events", "--since", "soon"], "--since"),
+        (["events", "--since", "5w"], "--since"),  // weeks
+        (["events", "--since", "m"], "--since"),  // of what
+        (["events", "--kind", "flood"], "--kind"),
+        (["who"], "Missing expected argument '<query>'"),
     ]
+
+    @Test("a list of events begins so long ago, or after a number")
+    func eventsSince() {
+        let rows: [(String, EventsSince?)] = [
+            ("90s", .ago(seconds: 90)), ("10m", .ago(seconds: 600)),
+            ("2h", .ago(seconds: 7_200)), ("1d", .ago(seconds: 86_400)), ("17", .after(17)),
+            ("-5s", nil), ("", nil), ("1.5h", nil),
+        ]
+        for (text, since) in rows { #expect(EventsSince(argument: text) == since, "\(text)") }
+    }
 
     @Test("says what is wrong and exits 1", arguments: wrong)
     func errors(_ arguments: [String], _ text: String) {

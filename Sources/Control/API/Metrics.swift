@@ -37,7 +37,8 @@ enum Metrics {
     ]
 
     static func text(
-        _ stats: StatsInfo, _ drops: DropList, _ tunnels: TunnelList = TunnelList(tunnels: [])
+        _ stats: StatsInfo, _ drops: DropList, _ tunnels: TunnelList = TunnelList(tunnels: []),
+        events: [EventKind: UInt64] = [:]
     ) -> String {
         var page = Page()
         page.family("heddle_uptime_seconds", .gauge, "Seconds since the daemon was ready.")
@@ -66,6 +67,10 @@ enum Metrics {
         appendDrops(drops, to: &page)
         appendFDB(stats.fdb, to: &page)
         appendWorkers(stats.workers, to: &page)
+        page.family("heddle_events_total", .counter, "Events, by kind.")
+        for kind in EventKind.allCases {
+            page.sample("\(events[kind] ?? 0)", [("kind", kind.rawValue)])
+        }
         return page.text
     }
 
