@@ -101,7 +101,8 @@ public struct StationClaim: Equatable, Sendable {
         guard let message = ICMPView(bytes), isStation(sender) else { return [] }
         var address = source
         switch message.type {
-        case 133, 134: break  // Router solicitation and advertisement: their sender has its address.
+        // Router solicitation and advertisement: their sender has its address.
+        case 133, 134: break
         case 135, 136:
             guard bytes.byteCount >= 24 else { return [] }
             let target = IPv6Address(

@@ -56,8 +56,9 @@ struct APIDispatchTests {
     func watchQueries() {
         let service = FakeService()
         let dispatch = APIDispatch(service: service)
-        for target in ["/v1/events?since=7&kind=loop&wait=2.5", "/v1/events", "/v1/who?query=a%20b"]
-        {
+        for target in [
+            "/v1/events?since=7&kind=loop&wait=2.5", "/v1/events", "/v1/who?query=a%20b",
+        ] {
             #expect(dispatch.answer(method: "GET", target: target, body: []).status == 200)
         }
         #expect(service.calls == ["events 7 loop 2.5", "events 0 - 0.0", "who a b"])

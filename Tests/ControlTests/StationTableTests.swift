@@ -87,9 +87,9 @@ struct StationTableTests {
             table.take(
                 claim(2, "10.0.0.9"), from: mac(2), domain: 2, port: 1, time: 2 * second) == nil,
             "another network is another world")
-        let found = try #require(
-            table.take(
-                claim(2, "10.0.0.9"), from: mac(2), domain: 1, port: 1, time: 3 * second))
+        let conflict = table.take(
+            claim(2, "10.0.0.9"), from: mac(2), domain: 1, port: 1, time: 3 * second)
+        let found = try #require(conflict)
         #expect(found.holder == mac(1) && found.holderPort == 0)
         #expect(found.claimant == mac(2) && found.claimantPort == 1)
         #expect(found.holderAge == 2 * second && !found.isRequest)

@@ -1,8 +1,8 @@
-import Dataplane
 import Testing
 import Wire
 
 @testable import Control
+@testable import Dataplane
 
 @Suite("What moves of addresses mean")
 struct MoveMonitorTests {
@@ -46,8 +46,10 @@ struct MoveMonitorTests {
     @Test("twenty moves back and forth within a second are a storm, told once")
     func storm() {
         var monitor = MoveMonitor()
-        let moves = (0..<40).map { step in
-            move(1, step % 2 == 0 ? 1 : 2, step % 2 == 0 ? 2 : 1, at: second + UInt64(step) * 1_000)
+        var moves: [AddressNotice] = []
+        for step in 0..<40 as Range<UInt64> {
+            let (from, to): (UInt16, UInt16) = step % 2 == 0 ? (1, 2) : (2, 1)
+            moves.append(move(1, from, to, at: second + step * 1_000))
         }
         #expect(monitor.judge(moves, now: 2 * second) == [.storm(pair, count: 20)])
         let more = moves.map { move in
@@ -67,8 +69,10 @@ struct MoveMonitorTests {
     @Test("many addresses that each go back and forth are a storm as well")
     func manyAddresses() {
         var monitor = MoveMonitor()
-        let moves = (0..<10).flatMap { number in
-            [move(UInt64(number), 1, 2, at: second), move(UInt64(number), 2, 1, at: second + 1)]
+        var moves: [AddressNotice] = []
+        for number in 0..<10 as Range<UInt64> {
+            moves.append(move(number, 1, 2, at: second))
+            moves.append(move(number, 2, 1, at: second + 1))
         }
         #expect(monitor.judge(moves, now: second) == [.storm(pair, count: 20)])
     }
@@ -79,8 +83,8 @@ struct MoveMonitorTests {
         var findings: [MoveMonitor.Finding] = []
         for step in 0..<8 as Range<UInt64> {
             let time = second + step * second / 2
-            findings += monitor.judge(
-                [move(1, step % 2 == 0 ? 1 : 2, step % 2 == 0 ? 2 : 1, at: time)], now: time)
+            let (from, to): (UInt16, UInt16) = step % 2 == 0 ? (1, 2) : (2, 1)
+            findings += monitor.judge([move(1, from, to, at: time)], now: time)
         }
         #expect(
             findings == [
@@ -181,17 +185,19 @@ struct LoopProberTests {
         #expect(Set(probes.map(\.port)) == [1, 2])
         #expect(prober.due(now: 1).isEmpty, "the next ones are not due yet")
         let probe = try #require(probes.first { $0.port == 1 })
-        let loop = try #require(prober.returned(back(probe, at: 2)))
+        let shown = prober.returned(back(probe, at: 2))
+        let loop = try #require(shown)
         #expect(loop == LoopProber.Loop(port: 1, domain: 1, ingress: 2, ingressDomain: 1))
         #expect(!prober.isBusy)
-        #expect(prober.isNews(loop, now: 2))
-        #expect(!prober.isNews(loop, now: 3))
+        #expect(prober.isNews(loop, now: 2) == true)
+        #expect(prober.isNews(loop, now: 3) == false)
         let other = try #require(probes.first { $0.port == 2 })
-        let same = try #require(prober.returned(back(other, at: 1)))
-        #expect(!prober.isNews(same, now: 3), "the same loop the other way round")
+        let again = prober.returned(back(other, at: 1))
+        let same = try #require(again)
+        #expect(prober.isNews(same, now: 3) == false, "the same loop the other way round")
         #expect(prober.hasLoop(MoveMonitor.Pair(domain: 1, 1, 2), now: 4))
         #expect(!prober.hasLoop(MoveMonitor.Pair(domain: 1, 1, 3), now: 4))
-        #expect(prober.isNews(loop, now: 3 + LoopProber.patience))
+        #expect(prober.isNews(loop, now: 3 + LoopProber.patience) == true)
     }
 
     @Test("a port is asked as often as was said, a pause apart")

@@ -41,7 +41,8 @@ struct SnapshotAndCaptureTests {
         _ = lab.send(sent, into: access)
         var records: [(port: UInt16, isEgress: Bool, original: UInt32, bytes: [UInt8])] = []
         while tap.rings[0].consume({ record, bytes in
-            records.append((record.port, record.point == .egress, record.originalByteCount, Array(bytes)))
+            records.append(
+                (record.port, record.point == .egress, record.originalByteCount, Array(bytes)))
         }) {}
         #expect(records.count == 2)
         #expect(records.first?.port == access && records.first?.isEgress == false)

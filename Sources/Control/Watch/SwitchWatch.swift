@@ -76,12 +76,15 @@ final class SwitchWatch: @unchecked Sendable {
         var round = WatchRound(
             fabric: fabric, journal: journal, instance: instance, now: Self.now)
         while !isStopping.load(ordering: .acquiring) {
-            if hasNews.exchange(false, ordering: .acquiring)
-                || round.generation != fabric.cell.generation
-            {
-                round.generation = fabric.cell.generation
+            let isComplete = hasNews.exchange(false, ordering: .acquiring)
+            let generation = fabric.cell.generation
+            if isComplete || round.generation != generation {
+                round.generation = generation
                 guard let model = controller?.model.withLock({ $0 }) else { return }
-                stations.withLock { round.take(WatchedNames(model), now: Self.now, &$0) }
+                let names = WatchedNames(model)
+                stations.withLock {
+                    round.take(names, isComplete: isComplete, now: Self.now, &$0)
+                }
             }
             let loops = stations.withLock { round.look(now: Self.now, &$0) }
             for loop in loops { round.names.loopHoldSeconds.map { hold(loop, round.names, $0) } }

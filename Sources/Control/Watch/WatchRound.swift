@@ -21,6 +21,8 @@ struct WatchRound {
     let fabric: Fabric
     let journal: EventJournal
     var names = WatchedNames()
+    /// Ports as they were when those that came up were last asked.
+    private var asked: [UInt16: WatchedNames.Place] = [:]
     /// Of the snapshot in force when the names were taken.
     var generation: UInt64 = .max
     private var prober: LoopProber
@@ -52,7 +54,12 @@ struct WatchRound {
 
     /// Takes up what the switch is now: stations of what is gone are forgotten, and ports that came up
     /// are asked whether they loop.
-    mutating func take(_ new: WatchedNames, now: UInt64, _ stations: inout StationTable) {
+    ///
+    /// - Parameter isComplete: false in the middle of a change, when the FDB may not know the switch's
+    ///   own address in a new network yet: a probe that came back would be a host's.
+    mutating func take(
+        _ new: WatchedNames, isComplete: Bool, now: UInt64, _ stations: inout StationTable
+    ) {
         for (number, place) in names.places where new.places[number]?.name != place.name {
             stations.forget(port: number)
             drops.forget(port: number)
@@ -60,14 +67,16 @@ struct WatchRound {
         for (domain, name) in names.networks where new.networks[domain] != name {
             stations.forget(domain: domain)
         }
+        names = new
+        guard isComplete else { return }
         for (number, place) in new.places {
-            let known = names.places[number]
+            let known = asked[number]
             let before = known?.name == place.name ? Set(known?.probedDomains ?? []) : []
             for domain in place.probedDomains where !before.contains(domain) {
                 prober.ask(port: number, domain: domain, now: now)
             }
         }
-        names = new
+        asked = new.places
     }
 
     // MARK: A look

@@ -47,7 +47,7 @@ func whoText(_ result: WhoResult) -> String {
 }
 
 private func stationText(_ station: StationInfo) -> String {
-    described([
+    var fields: [(String, String?)] = [
         ("MAC", station.mac),
         ("port", station.port),
         ("network", station.network + (station.vlan == 0 ? "" : " (VLAN \(station.vlan))")),
@@ -57,15 +57,14 @@ private func stationText(_ station: StationInfo) -> String {
         ("name", station.hostName.map { "\($0) (DHCP)" }),
         ("there since", station.portSinceSeconds.map { "\(age($0)) ago" } ?? "never heard"),
         ("last heard", station.lastSeenSeconds.map { "\(age($0)) ago" }),
-    ])
-        + station.addresses.map { address in
-            let when = address.ageSeconds.map { ", \(age($0)) ago" } ?? ""
-            return described([
-                ("address", "\(address.address) (\(addressSource(address.source))\(when))")
-            ])
-        }.joined()
-        + described([("FDB", station.fdb ?? "no entry")])
-        + station.duplicates.map { described([("duplicate", $0)]) }.joined()
+    ]
+    for address in station.addresses {
+        let when = address.ageSeconds.map { ", \(age($0)) ago" } ?? ""
+        fields.append(("address", "\(address.address) (\(addressSource(address.source))\(when))"))
+    }
+    fields.append(("FDB", station.fdb ?? "no entry"))
+    for duplicate in station.duplicates { fields.append(("duplicate", duplicate)) }
+    return described(fields)
 }
 
 private func addressSource(_ source: String) -> String {
