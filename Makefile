@@ -19,7 +19,7 @@ test: packages += tshark curl ethtool openvswitch-switch vde2 dpdk-dev librte-ne
 # Virtual machines: the emulators, and what Tests/Guests/build.sh makes their images with.
 test: packages += qemu-system-x86 qemu-system-arm seabios ipxe-qemu gcc libc6-dev cpio xz-utils \
 	lz4 zstd kmod
-bench: packages += openvswitch-switch openvswitch-switch-dpdk vde2 iperf3 ethtool \
+bench: packages += tcpdump openvswitch-switch openvswitch-switch-dpdk vde2 iperf3 ethtool \
 	dpdk-dev libdpdk-dev librte-net-vhost23 librte-net-virtio23
 
 help: ## List these commands

@@ -1,4 +1,5 @@
 import CPcap
+import Dataplane
 import Synchronization
 
 /// A libpcap filter expression compiled for Ethernet, such as `vlan 10 and icmp`.
@@ -21,6 +22,13 @@ package final class CaptureFilter: @unchecked Sendable {
 
     /// The expression as given; empty when everything matches.
     package let expression: String
+
+    package static let everything = CaptureFilter()
+
+    private init() {
+        expression = ""
+        program = nil
+    }
 
     /// nil matches everything.
     private let program: UnsafeMutablePointer<bpf_program>?
@@ -47,6 +55,19 @@ package final class CaptureFilter: @unchecked Sendable {
         guard let program else { return }
         pcap_freecode(program)
         program.deallocate()
+    }
+
+    /// The filter for workers to run; nil when every frame matches, or when it is of a kind that they
+    /// do not know, so that it is left to ``matches(_:originalByteCount:)``.
+    package var workerProgram: FilterProgram? {
+        guard let program else { return nil }
+        let instructions = UnsafeBufferPointer(
+            start: program.pointee.bf_insns, count: Int(program.pointee.bf_len))
+        return FilterProgram(
+            instructions.map {
+                FilterProgram.Instruction(
+                    code: $0.code, jumpTrue: $0.jt, jumpFalse: $0.jf, constant: $0.k)
+            })
     }
 
     /// Whether every frame matches.

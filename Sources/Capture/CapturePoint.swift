@@ -8,15 +8,17 @@ package struct CapturePoint: Equatable, Sendable {
     package var macAddress: UInt64?
     /// In bits per second, if the port has one.
     package var speed: UInt64?
+    package var linkType: PcapngLinkType
 
     package init(
         portIndex: UInt16, name: String, description: String? = nil, macAddress: UInt64? = nil,
-        speed: UInt64? = nil
+        speed: UInt64? = nil, linkType: PcapngLinkType = .ethernet
     ) {
         self.portIndex = portIndex
         self.name = name
         self.description = description
         self.macAddress = macAddress
         self.speed = speed
+        self.linkType = linkType
     }
 }

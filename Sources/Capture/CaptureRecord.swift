@@ -11,11 +11,14 @@ package struct CaptureRecord {
     /// Why the switch dropped the frame, if it did.
     package var dropReason: String?
     package var comment: String?
+    /// One number for all appearances of one frame.
+    package var packetID: UInt64?
+    package var verdict: PcapngVerdict?
 
     package init(
         portIndex: UInt16, direction: CaptureDirection, timestampNanoseconds: UInt64,
         originalByteCount: UInt32, bytes: UnsafeRawBufferPointer, dropReason: String? = nil,
-        comment: String? = nil
+        comment: String? = nil, packetID: UInt64? = nil, verdict: PcapngVerdict? = nil
     ) {
         self.portIndex = portIndex
         self.direction = direction
@@ -24,6 +27,8 @@ package struct CaptureRecord {
         self.bytes = bytes
         self.dropReason = dropReason
         self.comment = comment
+        self.packetID = packetID
+        self.verdict = verdict
     }
 
     /// What the packet block says in words: `dropped: REASON`, then the comment.

@@ -19,6 +19,8 @@ package struct CaptureSession: Sendable {
     /// What to keep, and for how long.
     package struct Configuration: Sendable {
         package var filter: CaptureFilter
+        /// What the file is to say of a filter that was applied before.
+        package var expression: String?
         /// The most bytes kept of a frame; 0 means all that the format allows.
         package var snapLength: UInt32
         /// The session is over once it has written this many frames.
@@ -27,10 +29,12 @@ package struct CaptureSession: Sendable {
         package var maximumDurationNanoseconds: UInt64?
 
         package init(
-            filter: CaptureFilter, snapLength: UInt32 = 0, maximumFrameCount: UInt64? = nil,
+            filter: CaptureFilter, expression: String? = nil, snapLength: UInt32 = 0,
+            maximumFrameCount: UInt64? = nil,
             maximumDurationNanoseconds: UInt64? = nil
         ) {
             self.filter = filter
+            self.expression = expression
             self.snapLength = snapLength
             self.maximumFrameCount = maximumFrameCount
             self.maximumDurationNanoseconds = maximumDurationNanoseconds
@@ -111,6 +115,14 @@ package struct CaptureSession: Sendable {
         points = []
     }
 
+    /// Appends names that addresses are known by.
+    package func append(_ names: [PcapngName], into output: inout [UInt8]) {
+        PcapngWriter.append(names, to: &output)
+    }
+
+    /// Whether a port is a point of the session.
+    package func contains(_ portIndex: UInt16) -> Bool { interfaceID(ofPort: portIndex) != nil }
+
     /// Appends the interface of a port that came after the beginning. A port index that is a point
     /// already means a new port from here on: the earlier interface keeps its frames and counts.
     package mutating func add(_ point: CapturePoint, into output: inout [UInt8]) {
@@ -141,7 +153,7 @@ package struct CaptureSession: Sendable {
             interfaceID: interfaceID,
             timestampNanoseconds: wallNanoseconds(record.timestampNanoseconds),
             originalByteCount: originalByteCount, direction: record.direction,
-            comment: record.text)
+            comment: record.text, packetID: record.packetID, verdict: record.verdict)
         let kept = UnsafeRawBufferPointer(rebasing: record.bytes.prefix(snapLength))
         PcapngWriter.append(packet, bytes: kept, to: &output)
         interfaces[Int(interfaceID)].counts.written += 1
@@ -160,12 +172,15 @@ package struct CaptureSession: Sendable {
 
     /// Appends each interface's statistics and ends the session. A second call appends nothing.
     ///
-    /// - Parameter ringDrops: by port index, the records of that port that found their ring full
-    ///   and never came here; they count as received and dropped. Of two interfaces with one port
-    ///   index, the later has them.
+    /// - Parameters:
+    ///   - ringDrops: by port index, the records of that port that found their ring full and never
+    ///     came here; they count as received and dropped. Of two interfaces with one port index, the
+    ///     later has them.
+    ///   - rejected: by port index, frames that a filter kept from coming here; they count as
+    ///     received.
     package mutating func finish(
         atMonotonicNanoseconds now: UInt64, ringDrops: [UInt16: UInt64] = [:],
-        into output: inout [UInt8]
+        rejected: [UInt16: UInt64] = [:], into output: inout [UInt8]
     ) {
         guard hasBegun, !isFinished else { return }
         isFinished = true
@@ -174,10 +189,11 @@ package struct CaptureSession: Sendable {
             let isCurrent = interfaceID(ofPort: interface.portIndex) == UInt32(index)
             let dropped = isCurrent ? ringDrops[interface.portIndex] ?? 0 : 0
             let counts = interface.counts
+            let unwanted = isCurrent ? rejected[interface.portIndex] ?? 0 : 0
             let statistics = PcapngStatistics(
                 interfaceID: UInt32(index), timestampNanoseconds: end,
                 startNanoseconds: start.wallNanoseconds, endNanoseconds: end,
-                received: counts.seen &+ dropped, dropped: dropped,
+                received: counts.seen &+ dropped &+ unwanted, dropped: dropped,
                 accepted: counts.seen - counts.filtered, delivered: counts.written)
             PcapngWriter.append(statistics, to: &output)
         }
@@ -196,11 +212,11 @@ package struct CaptureSession: Sendable {
         }
         interfaceOfPort[index] = UInt32(interfaces.count)
         interfaces.append(Interface(portIndex: point.portIndex, name: point.name))
-        let expression = configuration.filter.expression
+        let expression = configuration.expression ?? configuration.filter.expression
         let block = PcapngInterface(
             name: point.name, description: point.description, macAddress: point.macAddress,
             speed: point.speed, snapLength: UInt32(snapLength),
-            filter: configuration.filter.matchesEverything ? nil : expression)
+            filter: expression.isEmpty ? nil : expression, linkType: point.linkType)
         PcapngWriter.append(block, to: &output)
     }
 

@@ -88,24 +88,78 @@ package struct CaptureRequest: Codable, Sendable, Equatable {
         case both
     }
 
-    /// Names of ports; empty means every port.
+    /// How frames are shown.
+    package enum View: String, Codable, Sendable, CaseIterable {
+        /// As they passed the switch: checksums may be left to do, packets may be larger than any
+        /// wire takes.
+        case seen
+        /// As a wire would carry them.
+        case wire
+    }
+
+    /// Names of ports and tunnels; empty means every one.
     package var ports: [String]
+    /// Names of networks: only frames of these.
+    package var networks: [String]
     package var direction: Direction
+    /// Only frames that were dropped.
+    package var drops: Bool
+    /// Names of drop reasons; empty means all of them.
+    package var reasons: [String]
     /// A filter in libpcap's language; empty lets everything pass.
     package var filter: String
     /// Bytes kept of each frame.
     package var snaplen: Int
     /// Frames after which the capture ends; 0 is no limit.
     package var count: Int
+    package var view: View
+    /// Tunnels show their packets with the headers of the underlay.
+    package var outer: Bool
+    /// The last so many seconds, from the flight recorder, instead of what comes.
+    package var since: Double?
+    /// A recording that an event made, by number, instead of what comes.
+    package var recording: Int?
 
     package init(
-        ports: [String], direction: Direction, filter: String, snaplen: Int, count: Int
+        ports: [String], networks: [String] = [], direction: Direction = .both,
+        drops: Bool = false, reasons: [String] = [], filter: String = "", snaplen: Int = 262_144,
+        count: Int = 0, view: View = .seen, outer: Bool = false, since: Double? = nil,
+        recording: Int? = nil
     ) {
         self.ports = ports
+        self.networks = networks
         self.direction = direction
+        self.drops = drops
+        self.reasons = reasons
         self.filter = filter
         self.snaplen = snaplen
         self.count = count
+        self.view = view
+        self.outer = outer
+        self.since = since
+        self.recording = recording
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case ports, networks, direction, drops, reasons, filter, snaplen, count, view, outer, since
+        case recording
+    }
+
+    /// A client older than a field does not send it.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        ports = try container.decode([String].self, forKey: .ports)
+        networks = try container.decodeIfPresent([String].self, forKey: .networks) ?? []
+        direction = try container.decode(Direction.self, forKey: .direction)
+        drops = try container.decodeIfPresent(Bool.self, forKey: .drops) ?? false
+        reasons = try container.decodeIfPresent([String].self, forKey: .reasons) ?? []
+        filter = try container.decode(String.self, forKey: .filter)
+        snaplen = try container.decode(Int.self, forKey: .snaplen)
+        count = try container.decode(Int.self, forKey: .count)
+        view = try container.decodeIfPresent(View.self, forKey: .view) ?? .seen
+        outer = try container.decodeIfPresent(Bool.self, forKey: .outer) ?? false
+        since = try container.decodeIfPresent(Double.self, forKey: .since)
+        recording = try container.decodeIfPresent(Int.self, forKey: .recording)
     }
 }
 

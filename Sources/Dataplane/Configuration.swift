@@ -8,17 +8,20 @@ package struct DataplaneConfiguration: Sendable {
     package var underlays: [UnderlayConfiguration]
     package var tunnels: [TunnelConfiguration]
     package var captures: [CaptureTap]
+    /// Nil records nothing.
+    package var recorder: FlightRecorder?
 
     package init(
         domains: [DomainConfiguration] = [], ports: [PortConfiguration] = [],
         underlays: [UnderlayConfiguration] = [], tunnels: [TunnelConfiguration] = [],
-        captures: [CaptureTap] = []
+        captures: [CaptureTap] = [], recorder: FlightRecorder? = nil
     ) {
         self.domains = domains
         self.ports = ports
         self.underlays = underlays
         self.tunnels = tunnels
         self.captures = captures
+        self.recorder = recorder
     }
 }
 

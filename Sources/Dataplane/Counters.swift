@@ -29,11 +29,11 @@ package enum DomainCounter: Int, CaseIterable, Sendable {
     case receivedSegments
     case forwarded
     case flooded
-    case consumed
     case copies
     case transmitted
     case transmittedBytes
     case transmittedSegments
+    case consumed
 }
 
 /// One worker's counters: plain memory that the worker alone writes and any thread may read.

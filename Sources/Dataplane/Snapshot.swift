@@ -26,6 +26,8 @@ package final class Snapshot: @unchecked Sendable {
             static let access = Flags(rawValue: 16)
             static let captured = Flags(rawValue: 32)
             static let tunnel = Flags(rawValue: 64)
+            /// Some of the frames that come in by it are copied.
+            static let sampled = Flags(rawValue: 128)
             /// Of what two ports may not both be, to reach each other.
             static let apart: Flags = [.isolated, .tunnel]
         }
@@ -67,12 +69,16 @@ package final class Snapshot: @unchecked Sendable {
     /// The ports themselves, by number.
     let attachments: UnsafeMutablePointer<PortReference?>
     let captures: [CaptureTap]
+    /// Whether one of them wants what is dropped.
+    let capturesDrops: Bool
+    let recorder: FlightRecorder?
     let tunnelTable: TunnelTable
     package let configuration: DataplaneConfiguration
 
     /// - Precondition: numbers are unique; every domain a port names exists; domain numbers are
     ///   not 0.
     package init(_ configuration: DataplaneConfiguration, generation: UInt64) {
+        precondition(configuration.captures.count <= CaptureTap.limit, "too many captures")
         self.generation = generation
         self.configuration = configuration
         let numbers =
@@ -114,9 +120,7 @@ package final class Snapshot: @unchecked Sendable {
             if port.isUp { flags.insert(.up) }
             if port.isIsolated { flags.insert(.isolated) }
             if port.isSticky { flags.insert(.sticky) }
-            if configuration.captures.contains(where: { $0.covers(port: port.number) }) {
-                flags.insert(.captured)
-            }
+            flags.formUnion(Snapshot.captureFlags(port.number, configuration))
             let set = domainSets + setSize * Int(port.number)
             var entry = PortEntry(
                 untaggedDomain: 0, flags: flags, worker: UInt8(port.worker), domains: set)
@@ -143,9 +147,7 @@ package final class Snapshot: @unchecked Sendable {
             precondition(!ports[Int(tunnel.number)].flags.contains(.exists))
             var flags: PortEntry.Flags = [.exists, .tunnel]
             if tunnel.isUp { flags.insert(.up) }
-            if configuration.captures.contains(where: { $0.covers(port: tunnel.number) }) {
-                flags.insert(.captured)
-            }
+            flags.formUnion(Snapshot.captureFlags(tunnel.number, configuration))
             let set = domainSets + setSize * Int(tunnel.number)
             for domain in tunnel.domains {
                 precondition(domains[Int(domain)].vni != 0, "a tunnel's domain has no VNI")
@@ -157,6 +159,8 @@ package final class Snapshot: @unchecked Sendable {
                 tunnel: UInt16(place), domains: set)
         }
         captures = configuration.captures
+        capturesDrops = captures.contains { $0.points.contains(.drop) }
+        recorder = configuration.recorder
 
         // Flood lists, one after the other in a single block.
         var lists = [[Member]](repeating: [], count: domainCount)
@@ -206,6 +210,19 @@ package final class Snapshot: @unchecked Sendable {
     /// As ``egressVID(of:in:domains:)``, by number.
     func egressVID(port: UInt16, domain: UInt16) -> UInt16? {
         Snapshot.egressVID(of: ports[Int(port)], in: domain, domains: domains)
+    }
+
+    private static func captureFlags(
+        _ port: UInt16, _ configuration: DataplaneConfiguration
+    ) -> PortEntry.Flags {
+        var flags: PortEntry.Flags = []
+        if configuration.captures.contains(where: { $0.covers(port: port) }) {
+            flags.insert(.captured)
+        }
+        if configuration.captures.contains(where: { $0.samples(port: port) }) {
+            flags.insert(.sampled)
+        }
+        return flags
     }
 
     deinit {

@@ -22,7 +22,7 @@ struct Heddle: ParsableCommand {
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
             FDBCommand.self, DropsCommand.self, StatsCommand.self, EventsCommand.self,
-            WhoCommand.self, CaptureCommand.self,
+            WhoCommand.self, CaptureCommand.self, ExtcapCommand.self,
             ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 

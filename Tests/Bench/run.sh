@@ -17,6 +17,11 @@ done
 for product in heddle heddle-bench heddle-generator heddle-core; do
     swift build -c release --product "$product"
 done
+# The core without capture points, to show what they cost when nobody captures.
+swift build -c release --product heddle-core --scratch-path .build/bench/bare \
+    -Xswiftc -DHEDDLE_WITHOUT_CAPTURE
+mkdir -p .build/bench
+cp .build/bench/bare/release/heddle-core .build/bench/heddle-core-bare
 products=$(swift build -c release --show-bin-path)
 
 # Swift's own clang where there is no other; it lies beside swift. Both optimise for the same

@@ -154,9 +154,16 @@ struct CaptureFilterTests {
 }
 
 extension CaptureFilter {
+    /// As libpcap says, and as a worker must say too.
     fileprivate func matches(_ bytes: [UInt8], originalByteCount: UInt32? = nil) -> Bool {
-        bytes.withUnsafeBytes {
-            matches($0, originalByteCount: originalByteCount ?? UInt32(bytes.count))
+        let length = originalByteCount ?? UInt32(bytes.count)
+        return bytes.withUnsafeBytes { buffer in
+            let result = matches(buffer, originalByteCount: length)
+            if !matchesEverything {
+                let ours = workerProgram?.run(buffer, frameByteCount: Int(length))
+                #expect((ours == .match) == result, "\(expression)")
+            }
+            return result
         }
     }
 }

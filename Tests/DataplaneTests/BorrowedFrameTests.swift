@@ -49,7 +49,7 @@ struct BorrowedFrameTests {
                 seen += 1
                 #expect(
                     frames.contains { [UInt8](bytes) == $0.bytes }
-                        || record.point == .egress, "what is captured is the whole frame")
+                        || (record.point == .egress), "what is captured is the whole frame")
             }) {}
             #expect(seen == frames.count * 2)
         }

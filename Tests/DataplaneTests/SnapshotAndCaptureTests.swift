@@ -79,13 +79,10 @@ struct SnapshotAndCaptureTests {
                 let bytes = (0..<Int.random(in: 0...900, using: &random)).map {
                     UInt8(truncatingIfNeeded: $0)
                 }
-                let split = Int.random(in: 0...bytes.count, using: &random)
                 let before = ring.dropped(port: 1)
                 bytes.withUnsafeBytes { all in
                     ring.append(
-                        FrameRecord(port: 1, point: .ingress), snapLength: 700,
-                        head: UnsafeRawBufferPointer(rebasing: all[..<split]),
-                        body: UnsafeRawBufferPointer(rebasing: all[split...]))
+                        FrameRecord(port: 1, point: .ingress), snapLength: 700, head: all)
                     ring.publish()
                 }
                 if ring.dropped(port: 1) == before { waiting.append(Array(bytes.prefix(700))) }

@@ -37,9 +37,10 @@ final class TestSwitch {
         return number
     }
 
-    func publish(captures: [CaptureTap] = []) {
+    func publish(captures: [CaptureTap] = [], recorder: FlightRecorder? = nil) {
         _ = fabric.publish(
-            DataplaneConfiguration(domains: domains, ports: configurations, captures: captures))
+            DataplaneConfiguration(
+                domains: domains, ports: configurations, captures: captures, recorder: recorder))
     }
 
     func remove(_ port: UInt16) {

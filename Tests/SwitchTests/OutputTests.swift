@@ -70,7 +70,7 @@ struct OutputTests {
     @Test("tells each remedy once")
     func remedies() {
         let text = dropsText(DropList(drops: [drop("a", "x", 5), drop("b", "x", 4)]))
-        #expect(text.split(separator: "\n").filter { $0 == "x: r" }.count == 1)
+        #expect(text.split(separator: "\n").filter { $0 == "  remedy: r" }.count == 1)
         #expect(dropsText(DropList(drops: [])) == "nothing was dropped\n")
     }
 

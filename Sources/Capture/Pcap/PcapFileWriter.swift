@@ -44,7 +44,7 @@ package struct PcapFileWriter: ~Copyable {
         header.appendLittleEndian(4 as UInt16)  // minor version
         header.appendLittleEndian(0 as UInt64)  // reserved
         header.appendLittleEndian(UInt32(Self.maximumFrameByteCount))
-        header.appendLittleEndian(UInt32(PcapngWriter.linkTypeEthernet))
+        header.appendLittleEndian(UInt32(PcapngLinkType.ethernet.rawValue))
         do {
             try Self.write(&header, to: opened)
         } catch {

@@ -18,7 +18,14 @@ package struct PcapngSection: Equatable, Sendable {
     }
 }
 
-/// An Interface Description Block: Ethernet, nanosecond stamps. Its interface ID is its position
+/// What an interface's frames begin with (the registry of tcpdump.org/linktypes.html).
+package enum PcapngLinkType: UInt16, Sendable {
+    case ethernet = 1
+    /// An IPv4 or an IPv6 header.
+    case raw = 101
+}
+
+/// An Interface Description Block: nanosecond stamps. Its interface ID is its position
 /// among the interface blocks of its section, from 0.
 package struct PcapngInterface: Equatable, Sendable {
     package var name: String
@@ -31,10 +38,12 @@ package struct PcapngInterface: Equatable, Sendable {
     package var snapLength: UInt32
     /// The libpcap expression that chose the frames.
     package var filter: String?
+    package var linkType: PcapngLinkType
 
     package init(
         name: String, description: String? = nil, macAddress: UInt64? = nil,
-        speed: UInt64? = nil, snapLength: UInt32 = 0, filter: String? = nil
+        speed: UInt64? = nil, snapLength: UInt32 = 0, filter: String? = nil,
+        linkType: PcapngLinkType = .ethernet
     ) {
         self.name = name
         self.description = description
@@ -42,6 +51,7 @@ package struct PcapngInterface: Equatable, Sendable {
         self.speed = speed
         self.snapLength = snapLength
         self.filter = filter
+        self.linkType = linkType
     }
 }
 

@@ -19,8 +19,6 @@ package enum PcapngWriter {
     /// The largest captured length of an Ethernet frame that tcpdump and Wireshark accept.
     package static let maximumFrameByteCount = 262_144
 
-    static let linkTypeEthernet: UInt16 = 1
-
     package static func append(_ section: PcapngSection, to output: inout [UInt8]) {
         appendBlock(type: 0x0A0D_0D0A, to: &output) { output in
             output.appendLittleEndian(0x1A2B_3C4D as UInt32)  // byte-order magic
@@ -38,7 +36,7 @@ package enum PcapngWriter {
 
     package static func append(_ interface: PcapngInterface, to output: inout [UInt8]) {
         appendBlock(type: 1, to: &output) { output in
-            output.appendLittleEndian(linkTypeEthernet)
+            output.appendLittleEndian(interface.linkType.rawValue)
             output.appendLittleEndian(0 as UInt16)  // reserved
             output.appendLittleEndian(interface.snapLength)
             appendOptions(to: &output) { options in

@@ -110,6 +110,7 @@ extension Controller {
         for (place, network) in desired.networks.enumerated() { places["/" + network.name] = place }
         model.withLock { model in
             model.documentName = name
+            model.locations = desired.locations
             model.ports.sort { (places[$0.spec.name] ?? .max) < (places[$1.spec.name] ?? .max) }
             model.networks.sort {
                 (places["/" + $0.name] ?? .max) < (places["/" + $1.name] ?? .max)

@@ -147,7 +147,7 @@ extension Attachment {
         }
     }
 
-    fileprivate var socketPath: String? {
+    var socketPath: String? {
         switch self {
         case .vhostUser(let socket): socket.socket
         case .socket(let socket): socket.socketPath

@@ -48,6 +48,7 @@ package final class Controller: Sendable {
     /// What the state file holds; whoever changes the switch holds this lock.
     let changes: Mutex<InstanceState>
     let captures = Mutex<[CaptureTap]>([])
+    let recordings = Mutex(RecordingShelf())
     let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
@@ -270,8 +271,12 @@ package final class Controller: Sendable {
     @discardableResult
     func publishAndWait() -> Bool {
         let captures = captures.withLock { $0 }
-        let configuration = model.withLock {
-            $0.configuration(workers: options.workers, captures: captures)
+        let configuration = model.withLock { model in
+            var configuration = model.configuration(workers: options.workers, captures: captures)
+            configuration.recorder = recordings.withLock {
+                $0.recorder(isOn: model.bridge.recorder, workers: options.workers)
+            }
+            return configuration
         }
         let generation = fabric.publish(configuration)
         for _ in 0..<50_000 {

@@ -27,6 +27,8 @@ struct SwitchModel: Sendable {
     var underlays: [LiveUnderlay] = []
     /// Name of the document that was applied last.
     var documentName = ""
+    /// Where things stand in it.
+    var locations: [String: SourceLocation] = [:]
     /// Why devices that were meant to be ports are none.
     var discoveryProblems: [String] = []
 

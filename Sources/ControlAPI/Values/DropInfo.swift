@@ -6,10 +6,19 @@ package struct DropInfo: APIValue {
     package var count: UInt64
     package var sentence: String
     package var remedy: String
+    /// What of this port and these frames makes it so; with the line of the topology file, if one did.
+    package var cause: String?
+    /// `FILE:LINE` of the topology that caused it.
+    package var source: String?
+    package var firstSecondsAgo: Double?
+    package var lastSecondsAgo: Double?
+    /// The last frames, each on one line.
+    package var frames: [String]?
 
     package init(
         port: String, network: String? = nil, reason: String, count: UInt64, sentence: String,
-        remedy: String
+        remedy: String, cause: String? = nil, source: String? = nil,
+        firstSecondsAgo: Double? = nil, lastSecondsAgo: Double? = nil, frames: [String]? = nil
     ) {
         self.port = port
         self.network = network
@@ -17,6 +26,11 @@ package struct DropInfo: APIValue {
         self.count = count
         self.sentence = sentence
         self.remedy = remedy
+        self.cause = cause
+        self.source = source
+        self.firstSecondsAgo = firstSecondsAgo
+        self.lastSecondsAgo = lastSecondsAgo
+        self.frames = frames
     }
 
     package enum CodingKeys: String, CodingKey {
@@ -26,6 +40,11 @@ package struct DropInfo: APIValue {
         case count
         case sentence
         case remedy
+        case cause
+        case source
+        case firstSecondsAgo = "first_seconds_ago"
+        case lastSecondsAgo = "last_seconds_ago"
+        case frames
     }
 
     package static let schema = APISchema(
@@ -37,6 +56,18 @@ package struct DropInfo: APIValue {
             .init("count", .integer, "Frames dropped since the start."),
             .init("sentence", .string, "What the reason means."),
             .init("remedy", .string, "What to do about it."),
+            .init(
+                "cause", .string, optional: true,
+                "What of this port and these frames makes it so."),
+            .init(
+                "source", .string, optional: true,
+                "File and line of the topology that caused it."),
+            .init(
+                "first_seconds_ago", .number, optional: true,
+                "Seconds since the first such drop."),
+            .init(
+                "last_seconds_ago", .number, optional: true, "Seconds since the last such drop."),
+            .init("frames", .array(.string), optional: true, "The last frames, in words."),
         ])
 }
 

@@ -6,10 +6,10 @@ package struct Verdict: Equatable, Sendable {
         case forward
         /// To every other member of the domain.
         case flood
-        /// It was the switch's own, which came back.
-        case consume
         /// Nowhere, for `reason`.
         case drop
+        /// It was the switch's own, which came back.
+        case consume
     }
 
     package enum Learning: UInt8, BitwiseCopyable, Sendable {

@@ -23,6 +23,31 @@ package struct TransmitEntry {
     /// How it went: `.none` for transmitted, otherwise an egress drop reason. Set by the port.
     package var outcome: DropReason
 
+    /// A whole frame, untagged, with its vnet header in its headroom.
+    init(untagged frame: Frame) {
+        let head = frame.bytes - SlotSize.vnetHeader
+        frame.offload.store(to: head)
+        self.init(
+            head: head, headByteCount: frame.buffer.count + SlotSize.vnetHeader,
+            body: frame.bytes, bodyByteCount: 0, tail: frame.tail,
+            tailByteCount: frame.tailByteCount, tailCount: frame.tailCount, outcome: .none)
+    }
+
+    package init(
+        head: UnsafeMutableRawPointer, headByteCount: Int, body: UnsafeMutableRawPointer,
+        bodyByteCount: Int, tail: UnsafePointer<FrameSegment>? = nil, tailByteCount: UInt32 = 0,
+        tailCount: UInt16 = 0, outcome: DropReason
+    ) {
+        self.head = head
+        self.headByteCount = headByteCount
+        self.body = body
+        self.bodyByteCount = bodyByteCount
+        self.tail = tail
+        self.tailByteCount = tailByteCount
+        self.tailCount = tailCount
+        self.outcome = outcome
+    }
+
     /// Length of the frame on the wire, without vnet header and FCS.
     package var frameByteCount: Int {
         headByteCount - SlotSize.vnetHeader + bodyByteCount + Int(tailByteCount)

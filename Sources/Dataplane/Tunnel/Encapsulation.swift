@@ -28,6 +28,15 @@ package enum Encapsulation: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         }
     }
 
+    /// A header as a value, for who shows it.
+    package func header(vni: UInt32, flow: UInt8 = 0) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: Encapsulation.headerByteCount) { buffer, count in
+            guard let base = buffer.baseAddress else { return }
+            write(vni: vni, flow: flow, to: UnsafeMutableRawPointer(base))
+            count = Encapsulation.headerByteCount
+        }
+    }
+
     /// What a received datagram is found to be.
     enum Reading {
         /// A frame of that VNI, behind so many bytes of header.

@@ -18,6 +18,7 @@ struct MessageWriter: ~Copyable {
 
     /// One frame on its way through one tunnel.
     struct Copy {
+        var frame: UnsafeMutablePointer<Frame>
         var port: UInt16
         var domain: UInt16
         var segmentCount: UInt16
@@ -116,10 +117,14 @@ struct MessageWriter: ~Copyable {
 
     /// Begins a copy, whose datagrams are to follow.
     @inline(__always)
-    mutating func beginCopy(port: UInt16, domain: UInt16, segmentCount: UInt16, byteCount: UInt32) {
+    mutating func beginCopy(
+        port: UInt16, domain: UInt16, segmentCount: UInt16, byteCount: UInt32,
+        frame: UnsafeMutablePointer<Frame>
+    ) {
         (copies + copyCount).initialize(
             to: Copy(
-                port: port, domain: domain, segmentCount: segmentCount, failure: .none,
+                frame: frame, port: port, domain: domain, segmentCount: segmentCount,
+                failure: .none,
                 byteCount: byteCount, firstMessage: -1, lastMessage: -1))
     }
 

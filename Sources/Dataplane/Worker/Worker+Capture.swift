@@ -1,53 +1,191 @@
-/// Copies of frames for running captures: at ingress as received, at egress as transmitted.
+import Wire
+
+/// Copies of frames for running captures: at ingress as received, at egress as transmitted, and where
+/// they end.
+///
+/// A frame is copied before anything is done to it, but what becomes of it is known later: its record
+/// stays unpublished until the burst has been decided, and `note` writes the verdict into it.
 extension Worker {
-    mutating func captureIngress(port: UInt16) {
-        for place in 0..<burst.count { burst.frames[place].gather() }
-        for tap in snapshot.captures where tap.capturesIngress && tap.covers(port: port) {
-            let ring = tap.rings[index]
-            for place in 0..<burst.count {
-                ring.append(
-                    record(port: port, .ingress), snapLength: tap.snapLength,
-                    head: burst.frames[place].buffer)
+    /// Copies what the port received; true when there are records to complete.
+    mutating func captureIngress(port: UInt16) -> Bool {
+        let count = burst.count
+        var isPending = false
+        for (number, tap) in snapshot.captures.enumerated() {
+            let pending = pendingRecords + number * Burst.capacity
+            pending.initialize(repeating: nil, count: count)
+            guard tap.points.contains(.ingress), tap.includes(port) else { continue }
+            var place = 0
+            while place < count {
+                if tap.samplingInterval > 1 {
+                    guard let chosen = tap.nextSample(from: place, count: count, worker: index)
+                    else { break }
+                    place = chosen
+                }
+                pending[place] = captureIngress(place: place, port: port, for: tap)
+                isPending = isPending || pending[place] != nil
+                place += 1
             }
-            ring.publish()
         }
+        return isPending
+    }
+
+    private mutating func captureIngress(
+        place: Int, port: UInt16, for tap: CaptureTap
+    ) -> UnsafeMutablePointer<FrameRecord>? {
+        let frame = burst.frames + place
+        let ring = tap.rings[index]
+        if let filter = tap.filter {
+            var outcome = filter.run(
+                frame.pointee.buffer, frameByteCount: Int(frame.pointee.byteCount))
+            if outcome == .needsMore {
+                frame.pointee.gather()
+                outcome = filter.run(
+                    frame.pointee.buffer, frameByteCount: Int(frame.pointee.byteCount))
+            }
+            guard outcome == .match else {
+                ring.reject(port: port)
+                return nil
+            }
+        }
+        if frame.pointee.isBorrowed, tap.snapLength > frame.pointee.buffer.count {
+            frame.pointee.gather()
+        }
+        var record = record(port: port, .ingress, of: frame)
+        record.offload = frame.pointee.offload
+        record.domain = frame.pointee.domain
+        record.originalByteCount = frame.pointee.byteCount
+        return ring.append(record, snapLength: tap.snapLength, head: frame.pointee.buffer)
+    }
+
+    /// Writes the verdict on a frame into the records that wait for it, and into the flight recorder.
+    @inline(never)
+    func note(place: Int, _ verdict: Verdict, ingress: UInt16) {
+        if place < recordCount { recordFlight(place: place, verdict, ingress: ingress) }
+        guard isCapturePending else { return }
+        for number in snapshot.captures.indices {
+            guard let record = pendingRecords[number * Burst.capacity + place] else { continue }
+            complete(&record.pointee, verdict)
+        }
+    }
+
+    func complete(_ record: inout FrameRecord, _ verdict: Verdict) {
+        record.action = verdict.action
+        record.reason = verdict.reason
+        record.learning = verdict.learning
+        record.domain = verdict.domain
+        record.egress = verdict.egress
+    }
+
+    /// Shows the captures the burst's records, now that they are complete.
+    @inline(never)
+    func publishIngress() {
+        for tap in snapshot.captures { tap.rings[index].publish() }
     }
 
     /// Copies what is to leave by a tunnel, as it is before it is wrapped.
     mutating func captureTunnelEgress(chain head: Int32, port: UInt16) {
-        for tap in snapshot.captures where tap.capturesEgress && tap.covers(port: port) {
-            let ring = tap.rings[index]
+        for tap in snapshot.captures where tap.points.contains(.egress) && tap.covers(port: port) {
             var next = head
             while next >= 0 {
-                let frame = references[Int(next)].frame
+                let reference = references[Int(next)]
+                next = reference.next
+                let frame = reference.frame
                 frame.pointee.gather()
-                next = references[Int(next)].next
-                ring.append(
-                    record(port: port, .egress), snapLength: tap.snapLength,
-                    head: frame.pointee.buffer)
+                captureEgress(
+                    frame, TransmitEntry(untagged: frame.pointee), domain: reference.domain,
+                    port: port, for: tap)
             }
-            ring.publish()
+            publish(tap)
         }
     }
 
     /// Copies what was transmitted of the first `count` entries.
     mutating func captureEgress(_ count: Int, port: UInt16) {
-        for tap in snapshot.captures where tap.capturesEgress && tap.covers(port: port) {
-            let ring = tap.rings[index]
+        for tap in snapshot.captures where tap.points.contains(.egress) && tap.covers(port: port) {
             for place in 0..<count where entries[place].outcome == .none {
-                ring.append(
-                    record(port: port, .egress), snapLength: tap.snapLength,
-                    head: entries[place].frameHead,
-                    body: UnsafeRawBufferPointer(
-                        start: entries[place].body, count: entries[place].bodyByteCount))
+                captureEgress(
+                    entryInfo[place].frame, entries[place], domain: entryInfo[place].domain,
+                    port: port, for: tap)
             }
-            ring.publish()
+            publish(tap)
         }
     }
 
-    private func record(port: UInt16, _ point: FrameRecord.Point) -> FrameRecord {
+    private func captureEgress(
+        _ frame: UnsafeMutablePointer<Frame>, _ entry: TransmitEntry, domain: UInt16, port: UInt16,
+        for tap: CaptureTap
+    ) {
+        let ring = tap.rings[index]
+        guard passes(tap.filter, entry) else {
+            ring.reject(port: port)
+            return
+        }
+        var record = record(port: port, .egress, of: frame)
+        record.domain = domain
+        record.offload = Offload(wire: entry.head)
+        ring.append(record, snapLength: tap.snapLength, entry)
+    }
+
+    /// A filter wants the frame in one piece; a tagged one lies in two.
+    private func passes(_ filter: FilterProgram?, _ entry: TransmitEntry) -> Bool {
+        guard let filter else { return true }
+        let byteCount = entry.frameByteCount
+        var outcome: FilterProgram.Outcome
+        if entry.bodyByteCount == 0 {
+            outcome = filter.run(entry.frameHead, frameByteCount: byteCount)
+        } else {
+            let held = entry.copyFrame(to: filterRoom, capacity: SlotSize.borrowedHead)
+            outcome = filter.run(
+                UnsafeRawBufferPointer(start: filterRoom, count: held), frameByteCount: byteCount)
+        }
+        if outcome == .needsMore {
+            let held = entry.copyFrame(to: filterRoom, capacity: SlotSize.maximumFrame)
+            outcome = filter.run(
+                UnsafeRawBufferPointer(start: filterRoom, count: held), frameByteCount: byteCount)
+        }
+        return outcome == .match
+    }
+
+    /// As a filter sees a frame that ended: with the tag that was taken from it, and its bytes as far
+    /// as they are in the slot.
+    func passes(_ filter: FilterProgram, _ frame: Frame) -> Bool {
+        var held = frame.buffer
+        var byteCount = Int(frame.byteCount)
+        if frame.tci != 0, held.count >= 12, let base = held.baseAddress {
+            filterRoom.copyMemory(from: base, byteCount: 12)
+            filterRoom.storeBigEndian(UInt16(0x8100), at: 12)
+            filterRoom.storeBigEndian(frame.tci, at: 14)
+            let rest = min(held.count, SlotSize.maximumFrame - 4) - 12
+            (filterRoom + 16).copyMemory(from: base + 12, byteCount: rest)
+            held = UnsafeRawBufferPointer(start: filterRoom, count: rest + 16)
+            byteCount += 4
+        }
+        return filter.run(held, frameByteCount: byteCount) == .match
+    }
+
+    /// What chains overflow into is transmitted in the middle of a burst, whose ingress records are
+    /// not complete yet: then everything is published at the burst's end.
+    private func publish(_ tap: CaptureTap) {
+        if !isCapturePending { tap.rings[index].publish() }
+    }
+
+    // MARK: Records
+
+    func record(
+        port: UInt16, _ point: FrameRecord.Point, of frame: UnsafePointer<Frame>?
+    ) -> FrameRecord {
         var record = FrameRecord(port: port, point: point)
         record.time = time
+        record.id = id(of: frame)
         return record
+    }
+
+    /// The number of a frame, by where it lies; 0 for one of the switch's own.
+    private func id(of frame: UnsafePointer<Frame>?) -> UInt64 {
+        guard let frame else { return 0 }
+        let place = frame - UnsafePointer(burst.frames)
+        if place >= 0, place < Burst.capacity { return burstID &+ UInt64(place) }
+        let foreign = frame - UnsafePointer(foreignFrames)
+        return foreign >= 0 && foreign < Burst.capacity ? foreignIDs[foreign] : 0
     }
 }

@@ -119,9 +119,7 @@ extension Worker {
         coalescer.finish()
         let tunnel = snapshot.tunnelTable.tunnels[place]
         counters.noteHeard(tunnel.number, at: time)
-        if snapshot.ports[Int(tunnel.number)].flags.contains(.captured) {
-            captureIngress(port: tunnel.number)
-        }
+        prepareNotes(ingress: tunnel.number)
         if tunnel.clampsMSS {
             for frame in 0..<burst.count {
                 clampMSS(burst.frames + frame, to: tunnel)
@@ -149,22 +147,25 @@ extension Worker {
         _ = link.probes.push(ProbeArrival(tunnel: tunnel, time: time, packet: packet))
     }
 
-    private func discard(_ datagram: UnsafeRawBufferPointer, _ reason: DropReason, port: UInt16) {
+    private mutating func discard(
+        _ datagram: UnsafeRawBufferPointer, _ reason: DropReason, port: UInt16
+    ) {
         discard(1, byteCount: datagram.count, reason, port: port)
     }
 
     /// Discards all datagrams of a message.
-    private func discard(_ message: IncomingMessage, _ reason: DropReason, port: UInt16) {
+    private mutating func discard(_ message: IncomingMessage, _ reason: DropReason, port: UInt16) {
         let size = max(message.segmentByteCount, 1)
         discard(
             max(1, (message.byteCount + size - 1) / size), byteCount: message.byteCount, reason,
             port: port)
     }
 
-    private func discard(_ count: Int, byteCount: Int, _ reason: DropReason, port: UInt16) {
+    private mutating func discard(_ count: Int, byteCount: Int, _ reason: DropReason, port: UInt16)
+    {
         counters.add(UInt64(count), .received, port: port)
         counters.add(UInt64(count), .receivedSegments, port: port)
         counters.add(UInt64(byteCount), .receivedBytes, port: port)
-        counters.drop(reason, port: port, domain: 0, count: UInt64(count))
+        drop(reason, nil, port: port, domain: 0, count: UInt64(count))
     }
 }

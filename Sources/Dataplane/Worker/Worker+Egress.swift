@@ -11,6 +11,8 @@ enum TagHead {
 struct EntryInfo {
     var domain: UInt16
     var segmentCount: UInt16
+    /// What the entry is a copy of, or a segment of.
+    var frame: UnsafeMutablePointer<Frame>
 }
 
 /// From chains to transmit calls: tags, vnet headers, and what a port's peer cannot do itself.
@@ -45,9 +47,7 @@ extension Worker {
             return
         }
         let accepted = attachment.offloads
-        // A capture wants all bytes, and in order.
-        let takesSegments =
-            attachment.takesSegments && !snapshot.ports[Int(port)].flags.contains(.captured)
+        let takesSegments = attachment.takesSegments
         var count = 0
         var next = head
         while next >= 0 {
@@ -69,7 +69,8 @@ extension Worker {
                 segmentCount = frame.pointee.segmentCount
             }
             (entryInfo + count).initialize(
-                to: EntryInfo(domain: reference.domain, segmentCount: segmentCount))
+                to: EntryInfo(
+                    domain: reference.domain, segmentCount: segmentCount, frame: frame))
             build(count, from: frame.pointee, vid: reference.vid)
             count += 1
             if count == Burst.capacity {
@@ -85,13 +86,7 @@ extension Worker {
     private mutating func build(_ place: Int, from frame: Frame, vid: UInt16) {
         let bytes = frame.bytes
         if vid == 0 {
-            frame.offload.store(to: bytes - SlotSize.vnetHeader)
-            (entries + place).initialize(
-                to: TransmitEntry(
-                    head: bytes - SlotSize.vnetHeader,
-                    headByteCount: frame.buffer.count + SlotSize.vnetHeader, body: bytes,
-                    bodyByteCount: 0, tail: frame.tail, tailByteCount: frame.tailByteCount,
-                    tailCount: frame.tailCount, outcome: .none))
+            (entries + place).initialize(to: TransmitEntry(untagged: frame))
             return
         }
         let head = tagHeads + place * TagHead.stride
@@ -118,9 +113,11 @@ extension Worker {
     }
 
     /// Counts a copy that ends before it got as far as its port's `transmit`.
-    func dropCopy(_ reason: DropReason, to port: UInt16, domain: UInt16) {
+    mutating func dropCopy(
+        _ reason: DropReason, of frame: UnsafePointer<Frame>?, to port: UInt16, domain: UInt16
+    ) {
         countCopies(1, to: port, domain: domain)
-        counters.drop(reason, port: port, domain: domain)
+        drop(reason, frame, port: port, domain: domain)
     }
 
     /// Transmits `count` entries and accounts for each, domain by domain.
@@ -143,7 +140,8 @@ extension Worker {
                     run.bytes &+= UInt64(truncatingIfNeeded: entry.pointee.frameByteCount)
                     run.segments &+= UInt64(entryInfo[place].segmentCount)
                 } else {
-                    counters.drop(entry.pointee.outcome, port: port, domain: domain)
+                    drop(
+                        entry.pointee.outcome, entryInfo[place].frame, port: port, domain: domain)
                 }
                 place &+= 1
             } while place < count && entryInfo[place].domain == domain
@@ -162,7 +160,9 @@ extension Worker {
     private mutating func dropChain(_ head: Int32, port: UInt16) {
         var next = head
         while next >= 0 {
-            dropCopy(.egressDown, to: port, domain: references[Int(next)].domain)
+            dropCopy(
+                .egressDown, of: references[Int(next)].frame, to: port,
+                domain: references[Int(next)].domain)
             next = references[Int(next)].next
         }
     }
@@ -190,7 +190,7 @@ extension Worker {
             var segmenter = Segmenter(
                 frame: reference.frame.pointee.buffer, offload: reference.frame.pointee.offload)
         else {
-            counters.drop(.cannotSegment, port: port, domain: reference.domain)
+            drop(.cannotSegment, reference.frame, port: port, domain: reference.domain)
             return
         }
         counters.add(1, .segmentedInSoftware, port: port)
@@ -214,7 +214,8 @@ extension Worker {
                     count, at: room, byteCount: byteCount, tci: reference.frame.pointee.tci,
                     vid: reference.vid)
                 (entryInfo + count).initialize(
-                    to: EntryInfo(domain: reference.domain, segmentCount: 1))
+                    to: EntryInfo(
+                        domain: reference.domain, segmentCount: 1, frame: reference.frame))
                 count += 1
             }
             guard count > 0 else { break }
@@ -239,7 +240,7 @@ extension Worker {
             counters.add(1, .transmitted, port: port)
             counters.add(1, .transmitted, domain: reference.domain)
         } else {
-            counters.drop(failure, port: port, domain: reference.domain)
+            drop(failure, reference.frame, port: port, domain: reference.domain)
         }
     }
 

@@ -96,7 +96,7 @@ extension Worker {
             vni: snapshot.domains[Int(copy.domain)].vni, flow: flow, to: header)
         writer.beginCopy(
             port: port, domain: copy.domain, segmentCount: frame.pointee.segmentCount,
-            byteCount: frame.pointee.byteCount)
+            byteCount: frame.pointee.byteCount, frame: frame)
         writer.add(
             OutgoingPiece(
                 bytes: header,
@@ -119,7 +119,7 @@ extension Worker {
             segmenter.geometry.headerByteCount + Encapsulation.headerByteCount
                 <= MessageWriter.headerStride
         else {
-            dropCopy(.cannotSegment, to: port, domain: copy.domain)
+            dropCopy(.cannotSegment, of: frame, to: port, domain: copy.domain)
             return
         }
         let vni = snapshot.domains[Int(copy.domain)].vni
@@ -127,7 +127,7 @@ extension Worker {
         if !writer.hasRoom { sendMessages(Int(tunnel.underlay), keepsOpenCopy: false) }
         writer.beginCopy(
             port: port, domain: copy.domain, segmentCount: frame.pointee.segmentCount,
-            byteCount: frame.pointee.byteCount)
+            byteCount: frame.pointee.byteCount, frame: frame)
         while true {
             if !writer.hasRoom { sendMessages(Int(tunnel.underlay), keepsOpenCopy: true) }
             let header = writer.takeHeader()
@@ -174,7 +174,7 @@ extension Worker {
                     run.bytes &+= UInt64(copy.byteCount)
                     run.segments &+= UInt64(copy.segmentCount)
                 } else {
-                    counters.drop(outcome, port: first.port, domain: first.domain)
+                    drop(outcome, copy.frame, port: first.port, domain: first.domain)
                 }
                 place &+= 1
             } while place < count && writer.copies[place].port == first.port

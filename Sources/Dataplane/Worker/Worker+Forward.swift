@@ -73,6 +73,10 @@ extension Worker {
             } else if verdict.learning != .none {
                 learn(FDBKey(word: classified[place].source), ingress: ingress)
             }
+            // Before the frame is another worker's.
+            #if !HEDDLE_WITHOUT_CAPTURE
+                if place < noteCount { note(place: place, verdict, ingress: ingress) }
+            #endif
             switch verdict.action {
             case .forward:
                 deliver(
@@ -84,18 +88,24 @@ extension Worker {
                     counters.add(1, .flooded, domain: verdict.domain)
                     watchStation(place: place, ingress: ingress, domain: verdict.domain)
                 } else {
-                    counters.drop(.floodNowhere, port: ingress, domain: verdict.domain)
+                    drop(.floodNowhere, frame, port: ingress, domain: verdict.domain)
                 }
             case .consume:
                 consume(place: place, ingress: ingress, domain: verdict.domain)
             case .drop:
-                counters.drop(verdict.reason, port: ingress, domain: verdict.domain)
+                drop(verdict.reason, frame, port: ingress, domain: verdict.domain)
             }
         }
         if home != 0 { counters.addReceived(tally, domain: home) }
         port.frames = UInt64(count)
         counters.addReceived(port, port: ingress)
         counters.add(flooded, .flooded, port: ingress)
+        #if !HEDDLE_WITHOUT_CAPTURE
+            if isCapturePending {
+                isCapturePending = false
+                publishIngress()
+            }
+        #endif
     }
 
     /// Learns or moves an address that was heard at `ingress`. Apart, as all that is rare, so that

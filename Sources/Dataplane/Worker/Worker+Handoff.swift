@@ -10,29 +10,31 @@ extension Worker {
     mutating func handOver(place: Int, to egress: UInt16, domain: UInt16) {
         burst.frames[place].gather()
         let slot = burst.detachSlot(place)
-        handOver(burst.frames[place], slot: slot, to: egress, domain: domain)
+        handOver(burst.frames[place], place: place, slot: slot, to: egress, domain: domain)
     }
 
     private mutating func handOver(
-        _ frame: Frame, slot: UnsafeMutableRawPointer, to egress: UInt16, domain: UInt16
+        _ frame: Frame, place: Int, slot: UnsafeMutableRawPointer, to egress: UInt16,
+        domain: UInt16
     ) {
         let owner = Int(snapshot.ports[Int(egress)].worker)
         let sent = fabric.links[owner].incoming[index].push(
             Handoff(
                 slot: slot, bytes: frame.bytes, byteCount: frame.byteCount, tci: frame.tci,
                 segmentCount: frame.segmentCount, packetByteCount: frame.packetByteCount,
-                offload: frame.offload, egress: egress, domain: domain))
+                offload: frame.offload, egress: egress, domain: domain,
+                id: burstID &+ UInt64(place)))
         if sent {
             peersToWake |= 1 << UInt64(owner)
         } else {
             pool.put(slot)
-            dropCopy(.egressHandoffFull, to: egress, domain: domain)
+            dropCopy(.egressHandoffFull, of: burst.frames + place, to: egress, domain: domain)
         }
     }
 
     mutating func handOverCopy(place: Int, to egress: UInt16, domain: UInt16) {
         guard let slot = pool.take() else {
-            dropCopy(.egressHandoffFull, to: egress, domain: domain)
+            dropCopy(.egressHandoffFull, of: burst.frames + place, to: egress, domain: domain)
             return
         }
         burst.frames[place].gather()
@@ -40,7 +42,7 @@ extension Worker {
         let bytes = slot + SlotSize.headroom
         bytes.copyMemory(from: frame.bytes, byteCount: Int(frame.byteCount))
         frame.bytes = bytes
-        handOver(frame, slot: slot, to: egress, domain: domain)
+        handOver(frame, place: place, slot: slot, to: egress, domain: domain)
     }
 
     /// Transmits up to a burst of frames that `peer` handed over; true when there were any.
@@ -53,6 +55,7 @@ extension Worker {
             frame.segmentCount = handoff.segmentCount
             (foreignFrames + count).initialize(to: frame)
             foreignSlots[count] = handoff.slot
+            foreignIDs[count] = handoff.id
             // The port may have gone, changed hands or joined another network since the frame was
             // decided by a worker that uses another snapshot.
             if owns(handoff.egress), Int(handoff.domain) < snapshot.domainCount,
@@ -65,15 +68,17 @@ extension Worker {
                         foreignFrames + count, to: handoff.egress, vid: vid,
                         domain: handoff.domain)
                 } else {
-                    dropCopy(.overlayMTU, to: handoff.egress, domain: handoff.domain)
+                    dropCopy(
+                        .overlayMTU, of: foreignFrames + count, to: handoff.egress,
+                        domain: handoff.domain)
                 }
             } else {
                 let isTunnel =
                     owns(handoff.egress)
                     && snapshot.ports[Int(handoff.egress)].flags.contains(.tunnel)
                 dropCopy(
-                    isTunnel ? .tunnelDown : .egressDown, to: handoff.egress,
-                    domain: handoff.domain)
+                    isTunnel ? .tunnelDown : .egressDown, of: foreignFrames + count,
+                    to: handoff.egress, domain: handoff.domain)
             }
             count += 1
         }

@@ -11,12 +11,12 @@ extension Worker {
     ) -> Bool {
         let entry = snapshot.ports[Int(port)]
         guard entry.flags.contains(.up) else {
-            dropCopy(.tunnelDown, to: port, domain: domain)
+            dropCopy(.tunnelDown, of: burst.frames + place, to: port, domain: domain)
             return false
         }
         let tunnel = snapshot.tunnelTable.tunnels[Int(entry.tunnel)]
         guard burst.frames[place].packetByteCount <= tunnel.maximumPacketByteCount else {
-            dropCopy(.overlayMTU, to: port, domain: domain)
+            dropCopy(.overlayMTU, of: burst.frames + place, to: port, domain: domain)
             answerTooBig(
                 place: place, maximum: tunnel.maximumPacketByteCount, domain: domain,
                 ingress: ingress)

@@ -1,12 +1,77 @@
 import Wire
 
-/// What a worker does for those who watch the switch: it hands over what hosts say of themselves,
+/// What a worker does for those who watch the switch: it notes what became of frames, hands over what hosts say of themselves,
 /// takes back the switch's own loop probes, and sends them.
 extension Worker {
+    /// Numbers the burst's frames, and decides which of them are noted. Whoever captures gets copies
+    /// of the frames here, as they came.
+    @inline(__always)
+    mutating func prepareNotes(ingress: UInt16) {
+        // The benchmark builds the switch without it, to show what it costs when nobody looks.
+        #if !HEDDLE_WITHOUT_CAPTURE
+            burstID = FrameID(ingress: ingress, worker: index, count: frameCount &+ 1).word
+            frameCount &+= UInt64(burst.count)
+            recordCount = 0
+            if let flight { recordCount = flight.admit(burst.count, at: time) }
+            noteCount = recordCount
+            if !snapshot.ports[Int(ingress)].flags.isDisjoint(with: [.captured, .sampled]) {
+                isCapturePending = captureIngress(port: ingress)
+                if isCapturePending { noteCount = burst.count }
+            }
+        #endif
+    }
+
+    @inline(__always)
+    func recordFlight(place: Int, _ verdict: Verdict, ingress: UInt16) {
+        guard let flight else { return }
+        let frame = burst.frames + place
+        var record = record(port: ingress, .ingress, of: frame)
+        complete(&record, verdict)
+        record.originalByteCount = frame.pointee.byteCount
+        record.tci = frame.pointee.tci
+        record.offload = frame.pointee.offload
+        flight.append(record, frame.pointee.buffer)
+    }
+
+    /// Counts a frame or a copy that ends here, and keeps what is wanted of it.
+    @inline(never)
+    func drop(
+        _ reason: DropReason, _ frame: UnsafePointer<Frame>?, port: UInt16, domain: UInt16,
+        count: UInt64 = 1
+    ) {
+        counters.drop(reason, port: port, domain: domain, count: count)
+        let isWanted = link.drops.note(reason, port: port, tick: tick)
+        guard let frame, isWanted || snapshot.capturesDrops else { return }
+        var record = record(port: port, .drop, of: frame)
+        record.reason = reason
+        record.action = .drop
+        record.domain = domain
+        record.tci = frame.pointee.tci
+        record.offload = frame.pointee.offload
+        record.originalByteCount = frame.pointee.byteCount
+        if isWanted { link.drops.keep(record, frame.pointee.buffer) }
+        if snapshot.capturesDrops { captureDrop(record, frame) }
+    }
+
+    private func captureDrop(_ record: FrameRecord, _ frame: UnsafePointer<Frame>) {
+        for tap in snapshot.captures where tap.wants(record.reason, at: record.port) {
+            let ring = tap.rings[index]
+            // A tag was taken from the frame: the filter sees it as the capture will show it.
+            if let filter = tap.filter {
+                if !passes(filter, frame.pointee) {
+                    ring.reject(port: record.port)
+                    continue
+                }
+            }
+            ring.append(record, snapLength: tap.snapLength, head: frame.pointee.buffer)
+            if !isCapturePending { ring.publish() }
+        }
+    }
+
     /// Takes a frame from the switch's own address. All but whole probes of this switch are somebody
     /// else's use of the address, and end here as well.
     @inline(never)
-    mutating func consume(place: Int, ingress: UInt16, domain: UInt16) {
+    func consume(place: Int, ingress: UInt16, domain: UInt16) {
         counters.add(1, .consumed, port: ingress)
         counters.add(1, .consumed, domain: domain)
         guard let probe = LoopProbe.parse(burst.frames[place].buffer) else { return }
@@ -18,7 +83,7 @@ extension Worker {
     /// discovery, DHCP in either family. What hosts say to all they say often enough, so that frames
     /// to one host are not looked at.
     @inline(__always)
-    mutating func watchStation(place: Int, ingress: UInt16, domain: UInt16) {
+    func watchStation(place: Int, ingress: UInt16, domain: UInt16) {
         let type = burst.frames[place].bytes.loadBigEndian(12, as: UInt16.self)
         guard type == EtherType.arp.rawValue || isAnnouncement(place: place, type: type) else {
             return
@@ -55,7 +120,7 @@ extension Worker {
     }
 
     @inline(never)
-    private mutating func announce(place: Int, ingress: UInt16, domain: UInt16) {
+    private func announce(place: Int, ingress: UInt16, domain: UInt16) {
         guard announcementLimiters[Int(ingress)].admit(at: time) else { return }
         var record = FrameRecord(port: ingress, point: .ingress)
         record.time = time

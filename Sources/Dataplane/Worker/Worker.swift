@@ -89,6 +89,21 @@ package struct Worker: ~Copyable {
     let announcementLimiters: UnsafeMutablePointer<ReplyLimiter>
     let foreignFrames: UnsafeMutablePointer<Frame>
     let foreignSlots: UnsafeMutablePointer<UnsafeMutableRawPointer>
+    let foreignIDs: UnsafeMutablePointer<UInt64>
+    /// Of the burst's first frame; each is one more than the one before it.
+    var burstID: UInt64 = 0
+    var frameCount: UInt64 = 0
+    /// Places of the burst below this are noted when they have been decided.
+    var noteCount = 0
+    /// Those below this one in the flight recorder.
+    var recordCount = 0
+    /// This worker's ring of the snapshot's recorder.
+    var flight: FlightRing?
+    /// By capture and place: records that wait for their verdict.
+    let pendingRecords: UnsafeMutablePointer<UnsafeMutablePointer<FrameRecord>?>
+    var isCapturePending = false
+    /// Where a filter sees a frame in one piece that lies in several.
+    let filterRoom: UnsafeMutableRawPointer
     /// Workers that got a handover in this round and must be woken.
     var peersToWake: UInt64 = 0
     /// Frames that the last ``serve(port:)`` received.
@@ -138,6 +153,11 @@ package struct Worker: ~Copyable {
             repeating: ReplyLimiter(perSecond: 200, burst: 100), count: fabric.portCapacity)
         foreignFrames = .allocate(capacity: Burst.capacity)
         foreignSlots = .allocate(capacity: Burst.capacity)
+        foreignIDs = .allocate(capacity: Burst.capacity)
+        pendingRecords = .allocate(capacity: CaptureTap.limit * Burst.capacity)
+        pendingRecords.initialize(
+            repeating: nil, count: CaptureTap.limit * Burst.capacity)
+        filterRoom = .allocate(byteCount: SlotSize.maximumFrame, alignment: 16)
         link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
     }
 
@@ -155,6 +175,9 @@ package struct Worker: ~Copyable {
         announcementLimiters.deallocate()
         foreignFrames.deallocate()
         foreignSlots.deallocate()
+        foreignIDs.deallocate()
+        pendingRecords.deallocate()
+        filterRoom.deallocate()
     }
 
     // MARK: Rounds
@@ -167,6 +190,7 @@ package struct Worker: ~Copyable {
         var changed = false
         if fabric.cell.generation != snapshot.generation {
             snapshot = fabric.cell.load()
+            flight = snapshot.recorder?.rings[index]
             link.reportedGeneration.store(snapshot.generation, ordering: .releasing)
             changed = true
         }
@@ -209,7 +233,7 @@ package struct Worker: ~Copyable {
         receivedCount = burst.count
         if burst.count > 0 {
             link.bursts.store(link.bursts.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
-            if snapshot.ports[Int(port)].flags.contains(.captured) { captureIngress(port: port) }
+            prepareNotes(ingress: port)
             forward(ingress: port)
             transmitAll()
         }

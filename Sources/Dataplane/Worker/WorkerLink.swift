@@ -17,6 +17,8 @@ struct Handoff: BitwiseCopyable {
     var offload: Offload
     var egress: UInt16
     var domain: UInt16
+    /// As a ``FrameID``.
+    var id: UInt64
 }
 
 /// A learning effect on its way to the FDB's owner.
@@ -86,6 +88,7 @@ package final class WorkerLink: Sendable {
     /// What hosts said of themselves (ARP, neighbour discovery, DHCP), untagged, for the control
     /// side's one reader.
     package let announcements: CaptureRing
+    package let drops: DropLedger
 
     private let isSleeping = Atomic<Bool>(false)
     private let waker = Mutex<(any Waker)?>(nil)
@@ -105,6 +108,7 @@ package final class WorkerLink: Sendable {
         }
         learns = SPSCRing(capacity: workerCount > 1 ? 1024 : 1)
         notices = SPSCRing(capacity: index == 0 ? WorkerLink.noticeCapacity : 1)
+        drops = DropLedger(portCapacity: portCapacity)
         announcements = CaptureRing(capacity: 128 << 10, portCapacity: portCapacity)
     }
 

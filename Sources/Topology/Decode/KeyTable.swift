@@ -149,6 +149,9 @@ extension MappingKind {
             KeyKind(
                 "loop-probe", .seconds(SwitchSpec.loopProbeSecondsRange),
                 "How often to look for loops besides when ports come up or addresses move."),
+            KeyKind(
+                "recorder", .boolean,
+                "Whether the flight recorder keeps the last seconds of traffic (true)."),
         ])
 
     static let network = MappingKind(

@@ -69,6 +69,7 @@ struct TopologyDecoder {
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
             bridge.loopHoldSeconds = section.integer("loop-hold")
             bridge.loopProbeSeconds = section.integer("loop-probe")
+            bridge.recorder = section.boolean("recorder") ?? bridge.recorder
         }
         for network in root.named("networks") { declareNetwork(network.name, network.section) }
         for host in root.named("hosts") { hostVLANs[host.name] = [:] }

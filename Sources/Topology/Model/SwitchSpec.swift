@@ -18,15 +18,18 @@ package struct SwitchSpec: Hashable, Sendable {
     /// Seconds from one look for loops to the next; nil to look when ports come up, and when
     /// addresses move as if there were one.
     package var loopProbeSeconds: Int?
+    /// Whether the last seconds of traffic are kept.
+    package var recorder: Bool
 
     package init(
         ageingSeconds: Int = 300, fdbLimit: Int = 65_536, portFDBLimit: Int = 8_192,
-        loopHoldSeconds: Int? = nil, loopProbeSeconds: Int? = nil
+        loopHoldSeconds: Int? = nil, loopProbeSeconds: Int? = nil, recorder: Bool = true
     ) {
         self.ageingSeconds = ageingSeconds
         self.fdbLimit = fdbLimit
         self.portFDBLimit = portFDBLimit
         self.loopHoldSeconds = loopHoldSeconds
         self.loopProbeSeconds = loopProbeSeconds
+        self.recorder = recorder
     }
 }

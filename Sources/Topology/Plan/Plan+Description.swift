@@ -180,6 +180,7 @@ extension SwitchSpec {
             change("loop-probe", loopProbeSeconds, other.loopProbeSeconds) {
                 $0.map { "\($0)s" } ?? "off"
             },
+            change("recorder", recorder, other.recorder, onOff),
         ].compactMap(\.self).joined(separator: ", ")
     }
 }

@@ -40,6 +40,7 @@ extension SwitchSpec {
         }
         if let loopHoldSeconds { entries.append("loop-hold: \(loopHoldSeconds)s") }
         if let loopProbeSeconds { entries.append("loop-probe: \(loopProbeSeconds)s") }
+        if !recorder { entries.append("recorder: false") }
         return entries
     }
 }

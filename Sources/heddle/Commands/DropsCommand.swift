@@ -58,19 +58,38 @@ func difference(from old: DropList, to new: DropList) -> DropList {
         })
 }
 
+/// The ranking, and below it what each kind is about, with its remedy and the last frames.
 func dropsText(_ list: DropList) -> String {
     guard !list.drops.isEmpty else { return "nothing was dropped\n" }
     var table = Table(
-        .number("FRAMES"), .text("PORT"), .text("NETWORK"), .text("REASON"), .text("MEANING"))
+        .number("FRAMES"), .text("PORT"), .text("NETWORK"), .text("REASON"), .number("FIRST"),
+        .number("LAST"))
     for drop in list.drops {
         table.append(
             Table.Cell("\(drop.count)", .warning), Table.Cell(drop.port),
-            Table.Cell(drop.network), Table.Cell(drop.reason), Table.Cell(drop.sentence))
+            Table.Cell(drop.network), Table.Cell(drop.reason),
+            Table.Cell(drop.firstSecondsAgo.map(ago)), Table.Cell(drop.lastSecondsAgo.map(ago)))
     }
     var text = table.rendered()
     var told: Set<String> = []
-    for drop in list.drops where told.insert(drop.reason).inserted && !drop.remedy.isEmpty {
-        text += "\(printable(drop.reason)): \(printable(drop.remedy))\n"
+    for drop in list.drops {
+        let cause = [drop.cause, drop.source].compactMap(\.self).joined(separator: ", ")
+        let isNew = told.insert(drop.reason).inserted
+        guard isNew || !cause.isEmpty else { continue }
+        text += "\n\(printable(drop.reason)) on \(printable(drop.port)): "
+        text += printable(cause.isEmpty ? drop.sentence : cause) + "\n"
+        for frame in drop.frames ?? [] { text += "    \(printable(frame))\n" }
+        if isNew, !drop.remedy.isEmpty { text += "  remedy: \(printable(drop.remedy))\n" }
     }
     return text
+}
+
+/// `0.4 s ago`, `12 s ago`, `3 min ago`, `5 h ago`.
+private func ago(_ seconds: Double) -> String {
+    switch seconds {
+    case ..<10: "\((seconds * 10).rounded() / 10) s ago"
+    case ..<120: "\(Int(seconds)) s ago"
+    case ..<7200: "\(Int(seconds / 60)) min ago"
+    default: "\(Int(seconds / 3600)) h ago"
+    }
 }

@@ -1,32 +1,90 @@
 import ControlAPI
 import Glibc
 
-/// Where a capture is written: a file of its own, or standard output.
+/// Where a capture is written: standard output, a file of its own, or several files of limited size.
+///
+/// A file of several begins as the first one did, with the section and all interfaces so far, so that
+/// each can be opened alone. Names are those of the one file with a number before their extension.
 final class CaptureSink {
     private let path: String
-    private let descriptor: Int32
+    private var descriptor: Int32
+    private let limit: Int?
+    private let count: Int?
+    /// What every further file begins with: blocks that are no frames.
+    private var preamble: [UInt8] = []
+    private var number = 0
+    private var byteCount = 0
+    /// Bytes of a file at which nothing but its beginning is in it.
+    private var preambleByteCount = 0
 
-    init(path: String) throws {
+    /// - Parameters:
+    ///   - path: `-` for standard output.
+    ///   - limit: bytes of a file, beyond which the next is begun.
+    ///   - count: files that are kept.
+    init(path: String, limit: Int? = nil, count: Int? = nil) throws {
         self.path = path == "-" ? "standard output" : path
-        if path == "-" {
-            descriptor = STDOUT_FILENO
-        } else {
-            // Captures hold other people's traffic: for the owner's eyes.
-            descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-            guard descriptor >= 0 else {
-                throw CommandFailure("\(path): cannot be written: \(errorText(errno))")
-            }
-        }
+        self.limit = limit
+        self.count = count
+        descriptor = STDOUT_FILENO
+        if path != "-" { descriptor = try CaptureSink.open(limit == nil ? path : name(of: 1)) }
+        if limit != nil { number = 1 }
     }
 
     deinit {
         if descriptor != STDOUT_FILENO { close(descriptor) }
     }
 
-    /// Writes everything; false if the reader of a pipe has gone.
+    private static func open(_ path: String) throws -> Int32 {
+        // Captures hold other people's traffic: for the owner's eyes.
+        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw CommandFailure("\(path): cannot be written: \(errorText(errno))")
+        }
+        return descriptor
+    }
+
+    private func name(of number: Int) -> String {
+        let digits = String(number)
+        let padded = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        guard let dot = path[slash...].lastIndex(of: "."), dot > slash else {
+            return "\(path)-\(padded)"
+        }
+        return "\(path[..<dot])-\(padded)\(path[dot...])"
+    }
+
+    /// Writes whole blocks; false if the reader of a pipe has gone.
     func write(_ bytes: [UInt8]) throws -> Bool {
-        var written = 0
-        while written < bytes.count {
+        guard let limit else { return try writeAll(bytes[...]) }
+        for block in PcapngBlocks(bytes) {
+            if block.isFrame, byteCount > preambleByteCount,
+                byteCount + block.bytes.count > limit
+            {
+                try begin()
+            }
+            if !block.isFrame, !block.isStatistics { preamble += block.bytes }
+            guard try writeAll(block.bytes) else { return false }
+            byteCount += block.bytes.count
+            if !block.isFrame, byteCount == preamble.count { preambleByteCount = byteCount }
+        }
+        return true
+    }
+
+    /// Goes on in the next file.
+    private func begin() throws {
+        number += 1
+        close(descriptor)
+        descriptor = STDOUT_FILENO
+        descriptor = try CaptureSink.open(name(of: number))
+        if let count, number > count { unlink(name(of: number - count)) }
+        _ = try writeAll(preamble[...])
+        byteCount = preamble.count
+        preambleByteCount = byteCount
+    }
+
+    private func writeAll(_ bytes: ArraySlice<UInt8>) throws -> Bool {
+        var written = bytes.startIndex
+        while written < bytes.endIndex {
             let count = bytes[written...].withUnsafeBytes {
                 Glibc.write(descriptor, $0.baseAddress, $0.count)
             }
@@ -49,5 +107,36 @@ final class CaptureSink {
             }
         }
         return true
+    }
+}
+
+/// The blocks of a piece of pcapng that is made of whole ones, in the byte order of this machine.
+struct PcapngBlocks: Sequence, IteratorProtocol {
+    struct Block {
+        var type: UInt32
+        var bytes: ArraySlice<UInt8>
+
+        /// An enhanced packet block.
+        var isFrame: Bool { type == 6 }
+        /// An interface statistics block.
+        var isStatistics: Bool { type == 5 }
+    }
+
+    private var rest: ArraySlice<UInt8>
+
+    init(_ bytes: [UInt8]) { rest = bytes[...] }
+
+    mutating func next() -> Block? {
+        guard rest.count >= 12 else { return nil }
+        let (type, length) = rest.withUnsafeBytes {
+            (
+                $0.loadUnaligned(as: UInt32.self),
+                Int($0.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+            )
+        }
+        // What is no block is passed on as it is.
+        let count = length >= 12 && length <= rest.count ? length : rest.count
+        defer { rest = rest.dropFirst(count) }
+        return Block(type: type, bytes: rest.prefix(count))
     }
 }

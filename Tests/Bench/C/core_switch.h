@@ -104,7 +104,7 @@ enum port_counter {
 
 enum domain_counter {
     D_RECEIVED, D_RECEIVED_BYTES, D_RECEIVED_SEGMENTS, D_FORWARDED, D_FLOODED, D_COPIES,
-    D_TRANSMITTED, D_TRANSMITTED_BYTES, D_TRANSMITTED_SEGMENTS, D_COUNTERS
+    D_TRANSMITTED, D_TRANSMITTED_BYTES, D_TRANSMITTED_SEGMENTS, D_CONSUMED, D_COUNTERS
 };
 
 // Written by the worker alone, by a relaxed load and store, and read by any thread.

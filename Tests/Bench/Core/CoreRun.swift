@@ -30,7 +30,7 @@ struct CoreRun: ~Copyable {
     private let wiring: UnsafeMutablePointer<CorePort.Wiring>
     private var time: UInt64 = 1_000_000_000_000
 
-    init(macs: Int) {
+    init(macs: Int, records: Bool) {
         input = CoreInput(macs: macs, capacity: CoreRun.burstsPerChunk * Burst.capacity)
         let wiring = UnsafeMutablePointer<CorePort.Wiring>.allocate(capacity: 1)
         wiring.initialize(
@@ -53,7 +53,7 @@ struct CoreRun: ~Copyable {
                             ? .access(domain: CoreInput.domain(port: number, row: 0))
                             : .trunk(domains: [1, 2], native: nil),
                         port: port)
-                }))
+                }, recorder: records ? FlightRecorder(workers: 1) : nil))
         worker = Worker(fabric: fabric, index: 0)
         for index in 0..<macs {
             let port = input.makeAnnouncement(of: index)

@@ -134,7 +134,8 @@ final class Bench {
             guestCore: senderCore, number: rigs)
     }
 
-    private func rig(of system: any System, ports: Int, sharing: Bool) throws -> Rig {
+    /// To be stopped by the caller.
+    func rig(of system: any System, ports: Int, sharing: Bool = false) throws -> Rig {
         rigs += 1
         return try Rig(
             of: system, ports: ports, core: switchCore, number: rigs, sharing: sharing)

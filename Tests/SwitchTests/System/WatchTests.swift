@@ -126,8 +126,10 @@ extension SystemTests {
                 // What comes to 'left' goes back where it came from.
                 try lab.sh(
                     """
-                    tc qdisc add dev left clsact
-                    tc filter add dev left ingress matchall action mirred egress redirect dev left
+                    ip link add br0 type bridge forward_delay 0
+                    ip link set left master br0
+                    ip link set left type bridge_slave hairpin on
+                    ip link set br0 up
                     """, in: "loop")
                 let found = try #require(try event(lab, .loop))
                 #expect(found.port == "left" && found.otherPort == nil)
@@ -157,7 +159,7 @@ extension SystemTests {
                 #expect(try lab.ping(from: "a", "10.1.0.2"))
                 let mac = try #require(try lab.port("a").mac)
                 // The host moves to another port, as after a migration.
-                try lab.sh("ip link set a down", in: "a")
+                try lab.sh("ip link set dev a down", in: "a")
                 try lab.sh(
                     """
                     ip link set left down
@@ -171,7 +173,8 @@ extension SystemTests {
                 #expect(try events(lab, .duplicateAddress).isEmpty, "it is at one place")
 
                 // And now it is at both.
-                try lab.sh("ip link set a up && ip address add 10.1.0.1/24 dev a || true", in: "a")
+                try lab.sh(
+                    "ip link set dev a up && ip address add 10.1.0.1/24 dev a || true", in: "a")
                 for _ in 0..<8 {
                     _ = try lab.run(["ping", "-q", "-c", "1", "-W", "1", "10.1.0.2"], in: "a")
                     try broadcast(lab, from: "a")
@@ -277,6 +280,27 @@ extension SystemTests {
             }
         }
 
+        @Test("a station at another host is found by tunnel and host, heard or declared only")
+        func otherHost() throws {
+            try TwoHosts.with { hosts in
+                usleep(400_000)
+                func who(_ query: String) throws -> StationInfo {
+                    let output = try hosts.underlay.heddle(
+                        on: "alpha", "who", query, "--output", "json")
+                    return try #require(
+                        try WhoResult(json: output.standardOutput).stations.first)
+                }
+                let heard = try who("10.9.0.2")
+                #expect(heard.host == "beta" && heard.tunnel == "vxlan:beta")
+                #expect(heard.port == "web-2" && heard.network == "blue")
+                #expect(heard.fdb?.hasPrefix("dynamic at tunnel vxlan:beta") == true)
+                let declared = try who("10.9.0.4")
+                #expect(declared.host == "beta" && declared.tunnel == "vxlan:beta")
+                #expect(declared.port == "db-2" && declared.network == "green")
+                #expect(try who("10.9.0.1").host == nil)
+            }
+        }
+
         // MARK: Events
 
         @Test("applies, failures, ports that come, go, fail and return are events")
@@ -285,10 +309,10 @@ extension SystemTests {
                 #expect(try events(lab, .apply).count == 1)
                 #expect(try events(lab, .portAttached).map(\.port) == ["a", "b", "left", "right"])
 
-                try lab.sh("ip link set a down", in: "a")
+                try lab.sh("ip link set dev a down", in: "a")
                 let down = try #require(try event(lab, .portDown))
                 #expect(down.port == "a" && down.sentence.contains("is down in its namespace"))
-                try lab.sh("ip link set a up", in: "a")
+                try lab.sh("ip link set dev a up", in: "a")
                 #expect(try event(lab, .portUp)?.port == "a")
 
                 let attached = try lab.heddle(
@@ -316,7 +340,7 @@ extension SystemTests {
                         "json",
                     ])
                 usleep(500_000)
-                try lab.sh("ip link set a down", in: "a")
+                try lab.sh("ip link set dev a down", in: "a")
                 try watcher.wait("the event is printed", seconds: 5) {
                     $0.output.contains("\n")
                 }
@@ -359,7 +383,7 @@ extension SystemTests {
                 #expect(stats.fdb.entries == UInt64(entries.count))
                 // It is found in a probe, which every port gets when it comes up.
                 let peer = try lab.peer(["watch", "a"], in: "a")
-                try lab.sh("ip link set a down && sleep 0.3 && ip link set a up", in: "a")
+                try lab.sh("ip link set dev a down && sleep 0.3 && ip link set dev a up", in: "a")
                 usleep(700_000)
                 try peer.finish()
                 let own = try #require(

@@ -115,6 +115,11 @@ enum Catalogue {
             VethRow(
                 id: "veth-64-ovs", load: .smallFrames, peer: .betterOpenVSwitch,
                 goal: .ratio(floor: 1.0, aim: 1.3)),
+            RecorderRow(),
+            CoreCostRow(subject: .recorder),
+            CoreCostRow(subject: .captureOff),
+            FilteredCaptureRow(),
+            FullCaptureRow(),
             SameTCPRow(),
             SameSmallFramesRow(),
         ]

@@ -1,0 +1,184 @@
+import Capture
+import ControlAPI
+import Dataplane
+import Foundation
+import Glibc
+import Ports
+
+/// One capture: from the workers' rings to a client, as pcapng.
+///
+/// The switch never waits for it: a client that reads too slowly fills its socket, then the rings,
+/// and from then on records are lost and counted in the interface statistics. The thread looks at the
+/// rings every five milliseconds. Records of several workers are merged by time: what is younger than
+/// a look is left for the next one, as another worker may yet publish something older.
+struct CaptureService {
+    let controller: Controller
+    let connection: SeqpacketSocket
+
+    /// Bytes that a message to the client holds at most, one long frame's block aside.
+    private static let messageByteCount = 48 << 10
+    private static let interval: UInt32 = 5_000
+
+    func run(_ request: CaptureRequest, until isStopping: () -> Bool) throws {
+        let plan: CapturePlan
+        do throws(CapturePlan.Refusal) {
+            plan = try CapturePlan(request, controller)
+        } catch {
+            return try refuse(error.sentence)
+        }
+        var output = CaptureOutput(
+            plan: plan, controller: controller, clock: CaptureOutput.clockNow())
+        if request.since != nil || request.recording != nil {
+            let past: [RecordedFrame]
+            do throws(CapturePlan.Refusal) {
+                past = try controller.past(request)
+            } catch {
+                return try refuse(error.sentence)
+            }
+            try connection.send(try DataReply(ok: true).json())
+            try connection.setNonBlocking(true)
+            return try replay(past, into: &output, until: isStopping)
+        }
+        let tap = plan.tap(controller)
+        do throws(CapturePlan.Refusal) {
+            try controller.add(tap)
+        } catch {
+            return try refuse(error.sentence)
+        }
+        defer { controller.remove(tap) }
+        try connection.send(try DataReply(ok: true).json())
+        try connection.setNonBlocking(true)
+        try stream(tap, into: &output, until: isStopping)
+    }
+
+    private func refuse(_ sentence: String) throws {
+        try connection.send(try DataReply(ok: false, error: sentence).json())
+    }
+
+    /// Sends what the flight recorder has.
+    private func replay(
+        _ frames: [RecordedFrame], into output: inout CaptureOutput, until isStopping: () -> Bool
+    ) throws {
+        output.begin()
+        for frame in frames where !output.isOver {
+            frame.bytes.withUnsafeBytes { output.addRecorded(frame.record, $0) }
+            if output.bytes.count >= CaptureService.messageByteCount {
+                try send(&output.bytes, until: isStopping)
+            }
+        }
+        output.finish(lost: [:], rejected: [:])
+        try send(&output.bytes, until: isStopping)
+    }
+
+    private func stream(
+        _ tap: CaptureTap, into output: inout CaptureOutput, until isStopping: () -> Bool
+    ) throws {
+        output.begin()
+        try send(&output.bytes, until: isStopping)
+        var isOver = false
+        while !isOver {
+            isOver = isStopping() || clientWantsEnd()
+            // At the end, what is still in the rings belongs to the capture.
+            let horizon =
+                isOver || tap.rings.count == 1
+                ? UInt64.max
+                : WorkerThread.monotonicNanoseconds() - UInt64(CaptureService.interval) * 1000
+            var isIdle = true
+            while !output.isOver, let ring = oldest(tap, before: horizon),
+                ring.consume({ record, bytes in output.add(record, bytes) })
+            {
+                isIdle = false
+                if output.bytes.count >= CaptureService.messageByteCount {
+                    try send(&output.bytes, until: isStopping)
+                }
+            }
+            try send(&output.bytes, until: isStopping)
+            if output.isOver { isOver = true }
+            if isIdle, !isOver { usleep(CaptureService.interval) }
+        }
+        var rejected: [UInt16: UInt64] = [:]
+        for point in output.portNumbers { rejected[point] = tap.rejected(port: point) }
+        output.finish(lost: tap.dropped, rejected: rejected)
+        try send(&output.bytes, until: isStopping)
+    }
+
+    /// The ring whose next record is the oldest of all; nil when there is none before `horizon`.
+    private func oldest(_ tap: CaptureTap, before horizon: UInt64) -> CaptureRing? {
+        if tap.rings.count == 1 { return tap.rings[0] }
+        var found: CaptureRing?
+        var time = horizon
+        for ring in tap.rings {
+            guard let next = ring.nextTime, next < time else { continue }
+            time = next
+            found = ring
+        }
+        return found
+    }
+
+    /// Sends whole blocks and empties `output`; waits for a slow client for as long as it takes, and
+    /// when the daemon ends for half a second.
+    private func send(_ output: inout [UInt8], until isStopping: () -> Bool) throws {
+        guard !output.isEmpty else { return }
+        var turnsLeft = 3
+        while try !connection.send(output) {
+            if isStopping() {
+                guard turnsLeft > 0 else {
+                    throw SystemError("send to the capture's reader", .timedOut)
+                }
+                turnsLeft -= 1
+            }
+            var polled = pollfd(
+                fd: connection.descriptor.rawValue, events: Int16(POLLOUT), revents: 0)
+            poll(&polled, 1, 200)
+            if polled.revents & Int16(POLLHUP | POLLERR) != 0 {
+                throw SystemError("send to the capture's reader", .brokenPipe)
+            }
+        }
+        output.removeAll(keepingCapacity: true)
+    }
+
+    /// Whether the client said stop or went away.
+    private func clientWantsEnd() -> Bool {
+        guard let reception = try? connection.receive(upTo: 4096, descriptors: 0) else {
+            return true
+        }
+        switch reception {
+        case .message: return true
+        case .closed: return true
+        case .wouldBlock: return false
+        }
+    }
+}
+
+extension Controller {
+    /// Makes the workers copy frames for a capture from the next burst on.
+    func add(_ tap: CaptureTap) throws(CapturePlan.Refusal) {
+        do {
+            try changing { _ in
+                try captures.withLock { captures in
+                    guard captures.count < CaptureTap.limit else {
+                        throw CapturePlan.Refusal(
+                            sentence: "\(CaptureTap.limit) captures are running, which is the "
+                                + "limit: end one of them")
+                    }
+                    captures.append(tap)
+                }
+                publishAndWait()
+            }
+        } catch let error as CapturePlan.Refusal {
+            throw error
+        } catch {
+            throw CapturePlan.Refusal(sentence: "\(error)")
+        }
+    }
+
+    /// Ends it.
+    ///
+    /// When the switch ends first, its workers are gone, and so is what they would have copied.
+    func remove(_ tap: CaptureTap) {
+        try? changing { _ in
+            captures.withLock { $0.removeAll { $0 === tap } }
+            publishAndWait()
+        }
+    }
+}
