@@ -8,9 +8,8 @@ import Wire
 /// The thread that looks at what the workers tell of addresses, stations, loops and drops, and makes
 /// stations, events and loop probes of it.
 ///
-/// It looks four times a second, and every twenty milliseconds while probes are under way. An idle
-/// look reads a few words per worker; drops are read once a second, if a worker has switched a burst
-/// since.
+/// It looks four times a second while workers switch bursts, and every twenty milliseconds while
+/// probes are under way. While nothing is switched it reads one word per worker.
 ///
 /// Locks: ``stations`` only, for as long as it takes to enter what came in a quarter of a second. What
 /// changes the switch (``Controller/hold(_:seconds:reason:other:)``) is handed to a queue, because it may
@@ -20,7 +19,8 @@ final class SwitchWatch: @unchecked Sendable {
 
     static let period: UInt64 = 250_000_000
     private static let busyPeriod = LoopProber.burstPause
-    private static let second: UInt64 = 1_000_000_000
+    /// Looks that go on after the last burst, so that the drops of its second are read.
+    private static let quietLimit = 8
 
     let stations = Mutex(StationTable())
     private let fabric: Fabric
@@ -75,6 +75,8 @@ final class SwitchWatch: @unchecked Sendable {
     private func run() {
         var round = WatchRound(
             fabric: fabric, journal: journal, instance: instance, now: Self.now)
+        var bursts: UInt64 = 0
+        var quietLooks = 0
         while !isStopping.load(ordering: .acquiring) {
             let isComplete = hasNews.exchange(false, ordering: .acquiring)
             let generation = fabric.cell.generation
@@ -86,8 +88,17 @@ final class SwitchWatch: @unchecked Sendable {
                     round.take(names, isComplete: isComplete, now: Self.now, &$0)
                 }
             }
-            let loops = stations.withLock { round.look(now: Self.now, &$0) }
-            for loop in loops { round.names.loopHoldSeconds.map { hold(loop, round.names, $0) } }
+            // What a worker has told of a burst it may tell a little later than it counts it.
+            let seen = fabric.links.reduce(0) { $0 &+ $1.bursts.load(ordering: .relaxed) }
+            quietLooks = seen == bursts && !isComplete ? quietLooks + 1 : 0
+            bursts = seen
+            let probes = round.isBusy || round.names.loopProbeSeconds != nil
+            if quietLooks <= Self.quietLimit || probes {
+                let loops = stations.withLock { round.look(now: Self.now, &$0) }
+                if let seconds = round.names.loopHoldSeconds {
+                    for loop in loops { hold(loop, round.names, seconds) }
+                }
+            }
             let timeout = round.isBusy ? Self.busyPeriod : Self.period
             var polled = pollfd(fd: waker.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
             _ = poll(&polled, 1, Int32(timeout / 1_000_000))
