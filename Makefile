@@ -16,6 +16,8 @@ GATES := Tests/Gate/run.sh Tests/Fuzz/smoke.sh
 
 packages := git pkg-config libmnl-dev libpcap-dev iproute2 iputils-ping
 test: packages += tshark curl ethtool openvswitch-switch vde2 dpdk-dev librte-net-virtio23
+# What draws graphs, and of prometheus the program promtool.
+test: packages += graphviz prometheus
 # Virtual machines: the emulators, and what Tests/Guests/build.sh makes their images with.
 test: packages += qemu-system-x86 qemu-system-arm seabios ipxe-qemu gcc libc6-dev cpio xz-utils \
 	lz4 zstd kmod

@@ -50,12 +50,13 @@ let package = Package(
                 "Wire", "Dataplane", "CPcap",
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
+        .target(name: "Trace", dependencies: ["Wire", "Topology", "Dataplane", "Capture"]),
         .target(name: "ControlAPI"),
         .target(
             name: "Control",
             dependencies: [
-                "Wire", "Topology", "Dataplane", "Ports", "Netlink", "Capture", "ControlAPI",
-                "CLinux",
+                "Wire", "Topology", "Dataplane", "Ports", "Netlink", "Capture", "Trace",
+                "ControlAPI", "CLinux",
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -63,7 +64,7 @@ let package = Package(
         .executableTarget(
             name: "heddle",
             dependencies: [
-                "Control", "ControlAPI", "Topology", "Capture", "Wire",
+                "Control", "ControlAPI", "Topology", "Capture", "Trace", "Wire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -109,6 +110,11 @@ let package = Package(
             dependencies: [
                 "Capture", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+        .testTarget(
+            name: "TraceTests",
+            dependencies: [
+                "Trace", "Topology", "Dataplane", "Capture", "Wire", "TestSupport",
             ]),
         .testTarget(
             name: "ControlTests",

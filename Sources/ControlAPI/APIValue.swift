@@ -53,10 +53,12 @@ package struct APISchema: Sendable, Equatable {
         PortAttachRequest.schema, NetworkList.schema, NetworkInfo.schema, TunnelList.schema,
         TunnelInfo.schema, FDBList.schema,
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
-        FDBFlushResult.schema, DropList.schema, DropInfo.schema, StatsInfo.schema,
+        FDBFlushResult.schema, TraceRequest.schema, TraceInfo.schema, TraceStepInfo.schema,
+        DropList.schema, DropInfo.schema, StatsInfo.schema,
         EventList.schema, EventInfo.schema, WhoResult.schema, StationInfo.schema,
         StationAddress.schema,
-        PortStats.schema, FDBStats.schema, WorkerStats.schema, TrafficCounters.schema,
+        PortStats.schema, FDBStats.schema, WorkerStats.schema, CaptureStats.schema,
+        ProcessStats.schema, TrafficCounters.schema,
         Acknowledgement.schema, ErrorResponse.schema,
     ]
 }

@@ -21,8 +21,9 @@ struct Heddle: ParsableCommand {
         subcommands: [
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
-            FDBCommand.self, DropsCommand.self, StatsCommand.self, EventsCommand.self,
-            WhoCommand.self, CaptureCommand.self, ExtcapCommand.self,
+            FDBCommand.self, DropsCommand.self, StatsCommand.self, TopCommand.self,
+            EventsCommand.self, WhoCommand.self,
+            TraceCommand.self, CaptureCommand.self, ExtcapCommand.self,
             ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])
 

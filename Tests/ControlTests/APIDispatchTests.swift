@@ -143,52 +143,6 @@ struct OpenAPITests {
     }
 }
 
-@Suite("Prometheus metrics")
-struct MetricsTests {
-    @Test("escape labels, and name each family once with help and type")
-    func format() throws {
-        var stats = Sample.stats
-        stats.ports[0].name = "a\"b\\c\nd"
-        let text = Metrics.text(stats, DropList(drops: [Sample.drop]), events: [.loop: 2])
-        #expect(text.contains(#"heddle_events_total{kind="loop"} 2"#))
-        #expect(text.contains(#"heddle_port_up{port="a\"b\\c\nd"} 1"#))
-        #expect(
-            text.contains(
-                #"heddle_drops_total{port="web-1",network="blue",reason="vlan-not-allowed"} 3"#))
-        #expect(text.contains("# TYPE heddle_fdb_entries gauge\nheddle_fdb_entries 1\n"))
-        #expect(text.hasSuffix("\n"))
-        var families: Set<Substring> = []
-        var current: Substring = ""
-        for line in text.split(separator: "\n") {
-            if line.hasPrefix("# HELP ") {
-                current = line.split(separator: " ")[2]
-                #expect(families.insert(current).inserted, "\(current) twice")
-            } else if line.hasPrefix("# TYPE ") {
-                #expect(line.split(separator: " ")[2] == current)
-            } else {
-                #expect(line.prefix { $0 != " " && $0 != "{" } == current)
-            }
-        }
-    }
-
-    @Test("stay bounded however many ports and drops there are")
-    func bounded() {
-        var stats = Sample.stats
-        stats.ports = (0..<Metrics.maximumSeries + 10).map {
-            PortStats(name: "p\($0)", state: .up, counters: Sample.counters)
-        }
-        let drops = (0..<Metrics.maximumSeries + 10).map { _ in Sample.drop }
-        let text = Metrics.text(stats, DropList(drops: drops))
-        #expect(text.contains("heddle_port_received_frames_total{port=\"_other\"} 100\n"))
-        #expect(
-            text.contains(
-                "heddle_drops_total{port=\"_other\",network=\"\",reason=\"vlan-not-allowed\"} 30\n"
-            ))
-        let rows = text.split(separator: "\n").filter { $0.hasPrefix("heddle_drops_total") }
-        #expect(rows.count == Metrics.maximumSeries + 1)
-    }
-}
-
 /// A small seeded generator (SplitMix64, Steele et al. 2014).
 struct SplitMix: RandomNumberGenerator {
     var state: UInt64

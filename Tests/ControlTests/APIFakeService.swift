@@ -102,6 +102,11 @@ final class FakeService: SwitchService {
         return FDBFlushResult(removed: 7)
     }
 
+    func trace(_ request: TraceRequest) throws(ServiceError) -> TraceInfo {
+        try note("trace \(request.port) \(request.frame) \(request.network ?? "-")")
+        return Sample.trace
+    }
+
     func drops() throws(ServiceError) -> DropList {
         try note("drops")
         return DropList(drops: [Sample.drop])
@@ -162,6 +167,12 @@ enum Sample {
     static let fdbEntry = FDBEntryInfo(
         network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "vxlan:beta",
         vtep: "192.0.2.2", kind: .dynamic, ageSeconds: 2.5)
+    static let trace = TraceInfo(
+        number: 7,
+        port: "web-1", action: "dropped", verdict: "dropped: tag-on-access: a tagged frame",
+        reason: "tag-on-access", sentence: "a tagged frame", remedy: "make it a trunk",
+        network: "blue", egress: ["web-2"],
+        steps: [TraceStepInfo(step: "verdict", text: "dropped")])
     static let drop = DropInfo(
         port: "web-1", network: "blue", reason: "vlan-not-allowed", count: 3,
         sentence: "the tag names no network of this port", remedy: "add it to the port's trunk")
@@ -171,9 +182,13 @@ enum Sample {
             entries: 1, capacity: 2, learned: 3, moved: 4, aged: 5, evicted: 6, refused: 7),
         workers: [
             WorkerStats(
-                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3)
+                number: 0, generation: 7, bursts: 1, frames: 2, sleeps: 3, cpuSeconds: 0.5)
         ],
-        ports: [PortStats(name: "web-1", state: .up, counters: counters)])
+        ports: [PortStats(name: "web-1", state: .up, counters: counters)],
+        captures: CaptureStats(running: 1, lostFrames: 2),
+        process: ProcessStats(
+            cpuSeconds: 1.5, residentBytes: 4096, virtualBytes: 8192, openDescriptors: 5,
+            descriptorLimit: 1024, threads: 3, startTimeSeconds: 100))
     static let event = EventInfo(
         number: 9, time: "2026-01-02T03:04:05.678Z", kind: "loop", severity: .error, count: 2,
         firstTime: "2026-01-02T03:04:04.000Z", port: "web-1", otherPort: "web-2",

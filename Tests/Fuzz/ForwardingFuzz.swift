@@ -33,6 +33,7 @@ private final class FuzzLab {
     private var configurations: [PortConfiguration?] = []
     private var time = FuzzLab.startTime
     private var capture: CaptureTap?
+    private let recorder = FlightRecorder(workers: 1, recordCount: 64)
 
     init() {
         worker = Worker(fabric: fabric, index: 0)
@@ -98,7 +99,8 @@ private final class FuzzLab {
             DataplaneConfiguration(
                 domains: (1...FuzzLab.domainCount).map {
                     DomainConfiguration(number: $0, vid: $0 * 10, mtu: FuzzLab.mtus[Int($0)])
-                }, ports: configurations.compactMap { $0 }, captures: capture.map { [$0] } ?? []))
+                }, ports: configurations.compactMap { $0 }, captures: capture.map { [$0] } ?? [],
+                recorder: recorder))
         _ = worker.beginRound(time: time)
     }
 
@@ -132,13 +134,28 @@ private final class FuzzLab {
             } else {
                 let ports = Set(
                     (0..<UInt16(FuzzLab.portCapacity)).filter { operation >> $0 & 1 == 1 })
+                let kind = input.byte()
                 capture = CaptureTap(
-                    ports: ports, snapLength: Int(input.byte()) * 16, workers: 1,
+                    ports: kind & 8 == 0 ? ports : nil,
+                    points: CaptureTap.Points(rawValue: kind & 7), filter: program(&input),
+                    snapLength: Int(input.byte()) * 16,
+                    samplingInterval: UInt32(kind >> 4), workers: 1,
                     portCapacity: FuzzLab.portCapacity, ringByteCount: 4096)
                 publish()
             }
         }
         _ = worker.beginRound(time: time)
+    }
+
+    /// Any instructions at all; most are none that a filter may have.
+    private func program(_ input: inout FuzzInput) -> FilterProgram? {
+        let count = input.below(6)
+        return FilterProgram(
+            (0..<count).map { _ in
+                FilterProgram.Instruction(
+                    code: UInt16(input.byte()), jumpTrue: input.byte() & 3,
+                    jumpFalse: input.byte() & 3, constant: UInt32(input.byte()))
+            } + [FilterProgram.Instruction(code: 6, jumpTrue: 0, jumpFalse: 0, constant: 1)])
     }
 
     private func command(_ operation: FDBCommand.Operation) {

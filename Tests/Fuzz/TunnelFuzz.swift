@@ -212,7 +212,8 @@ final class TunnelFuzzLab {
                 CaptureTap(
                     ports: Set(
                         (0..<TunnelFuzzLab.numberCount).filter { what >> ($0 & 7) & 1 == 1 }),
-                    snapLength: Int(what) * 8, workers: 2, portCapacity: 16, ringByteCount: 4096)
+                    points: CaptureTap.Points(rawValue: what >> 5), snapLength: Int(what) * 8,
+                    workers: 2, portCapacity: 16, ringByteCount: 4096)
             ]
         default:
             let underlays = sockets.joined()

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.."
 
 runs=${1:-1000000}
 [ $# -gt 0 ] && shift
-all='wire offload coalescer forwarding tunnel vhost-message virtqueue'
+all='wire offload coalescer forwarding tunnel vhost-message virtqueue pcapng'
 targets=${*:-$all}
 work=$PWD/.build/fuzz
 modules=$PWD/Sources/CPrefetch
@@ -67,6 +67,14 @@ sources() {
     virtqueue)
         echo Sources/Wire/*.swift Sources/Dataplane/*.swift Sources/Dataplane/*/*.swift $rings \
             Tests/Fuzz/FuzzInput.swift Tests/Fuzz/VirtQueueFuzz.swift
+        ;;
+    pcapng)
+        echo Sources/Capture/CaptureDirection.swift Sources/Capture/Reading/CaptureFileDecoder.swift \
+            Sources/Capture/Reading/CaptureFormatError.swift \
+            Sources/Capture/Reading/CaptureInterface.swift \
+            Sources/Capture/Reading/CapturedFrame.swift \
+            Sources/Capture/Reading/ClassicPcapReader.swift \
+            Sources/Capture/Reading/PcapngReader.swift Tests/Fuzz/PcapngFuzz.swift
         ;;
     *)
         echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2

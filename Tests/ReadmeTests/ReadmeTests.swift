@@ -29,7 +29,8 @@ struct ReadmeTests {
     @Test("has every key of a topology file in its tables, with the meaning that the schema gives")
     func keys() throws {
         for mapping in [
-            MappingKind.file, .bridge, .host, .overlay, .encapsulation, .network, .port, .tap,
+            MappingKind.file, .bridge, .sflow, .host, .overlay, .encapsulation, .network, .port,
+            .tap,
             .veth, .device, .match, .vhostUser, .socket, .pcap,
         ] {
             try compare(mapping)
@@ -68,6 +69,7 @@ struct ReadmeTests {
         case .mac: "MAC address"
         case .interfaceAddress: "address/prefix length"
         case .underlayAddress: "IP address"
+        case .udpEndpoint: "address and UDP port"
         case .choice(let words): keyList(words)
         case .glob: "pattern"
         case .socketPath: "absolute path"
@@ -85,6 +87,7 @@ struct ReadmeTests {
     /// Taken from the values that the decoder falls back to.
     private static let defaults: [String: String] = {
         let bridge = SwitchSpec()
+        let sflow = SFlowSpec(collector: UDPEndpoint(address: .v4(.init(rawValue: 1)), port: 1))
         let settings = TunnelSettings()
         let port = PortSpec(
             name: "p", membership: .access(network: "n"), attachment: .tap(TAPSpec()))
@@ -92,6 +95,10 @@ struct ReadmeTests {
             "switch.ageing": "\(bridge.ageingSeconds)s",
             "switch.fdb-limit": "\(bridge.fdbLimit)",
             "switch.port-fdb-limit": "\(bridge.portFDBLimit)",
+            "sflow.sampling": "\(sflow.sampling)",
+            "sflow.polling": "\(sflow.pollingSeconds)s",
+            "sflow.header": "\(sflow.headerByteCount)",
+            "switch.recorder": "\(bridge.recorder)",
             "overlay.kind": OverlaySpec().kind.rawValue,
             "overlay.probe": "\(settings.probes)",
             "overlay.probe-interval": "\(settings.probeMilliseconds)",

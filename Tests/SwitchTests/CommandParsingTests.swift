@@ -26,12 +26,27 @@ struct CommandParsingTests {
         (["capture", "--snaplen", "-1"], "--snaplen"),
         (["capture", "--duration", "nan"], "--duration"),
         (["capture", "--direction", "up"], "--direction"),
+        (["top", "--interval", "0"], "--interval"),
+        (["top", "--count", "0"], "--count"),
+        (["top", "--sort", "size"], "--sort"),
+        (["topology", "graph", "t.yaml", "--format", "png"], "--format"),
         (["topology", "plan"], "Missing expected argument '<file>'"),
         (["events", "--since", "soon"], "--since"),
         (["events", "--since", "5w"], "--since"),  // weeks
         (["events", "--since", "m"], "--since"),  // of what
         (["events", "--kind", "flood"], "--kind"),
         (["who"], "Missing expected argument '<query>'"),
+        (["trace", "--port", "a"], "say what to trace"),
+        (["trace", "--dst", "02:00:00:00:00:01"], "--port PORT"),
+        (["trace", "--port", "a", "--frame", "00", "--arp", "10.0.0.1"], "exclude each other"),
+        (["trace", "--port", "a", "--dst", "here"], "'here' is no MAC address"),
+        (["trace", "--port", "a", "--arp", "fe80::1"], "'fe80::1' is no IPv4 address"),
+        (["trace", "--port", "a", "--arp", "10.0.0.1", "--vlan", "4095"], "--vlan 4095"),
+        (["trace", "--port", "a", "--frame", "00", "--vlan", "1"], "--src and --vlan are for"),
+        (["trace", "--port", "a", "--frame", "00", "--candidate", "b"], "name one with --pcap"),
+        (["trace", "--port", "a", "--frame", "00", "--host", "b"], "--host chooses"),
+        (["trace", "--pcap", "a", "-c", "0"], "above 0"),
+        (["trace", "--pcap", "a", "--underlay-mtu", "9"], "--underlay-mtu 9"),
     ]
 
     @Test("a list of events begins so long ago, or after a number")

@@ -156,7 +156,7 @@ extension BadFile {
         ),  // held for no time
         BadFile(
             "heddle: 1\nswitch: 5\n",
-            "2:9: switch: must be a mapping with 'ageing', 'fdb-limit', 'port-fdb-limit', 'loop-hold', 'loop-probe' or 'recorder', not '5'"
+            "2:9: switch: must be a mapping with 'ageing', 'fdb-limit', 'port-fdb-limit', 'loop-hold', 'loop-probe', 'recorder' or 'sflow', not '5'"
         ),  // a number for the switch
         // a network that is not declared
         BadFile(

@@ -15,6 +15,7 @@ extension Topology {
             topology.bridge.loopProbeSeconds = Bool.random(using: &generator) ? 5 : nil
             topology.bridge.fdbLimit = Int.random(in: 1...10_000, using: &generator)
             topology.bridge.portFDBLimit = Int.random(in: 1...10_000, using: &generator)
+            topology.bridge.sflow = .random(using: &generator)
         }
         let names = ["blue", "green", "red", "on", "x.y", "vlan-7"].shuffled(using: &generator)
         for (index, name) in names.prefix(Int.random(in: 1...6, using: &generator)).enumerated() {
@@ -163,5 +164,23 @@ extension Topology {
             group: Bool.random(using: &generator) ? "64055" : nil,
             permissions: Bool.random(using: &generator)
                 ? [0o660, 0o7, 0o777].randomElement(using: &generator) : nil)
+    }
+}
+
+extension SFlowSpec {
+    /// Nil as often as not.
+    static func random(using generator: inout SeededGenerator) -> SFlowSpec? {
+        let texts = ["192.0.2.9:6343", "[2001:db8::9]:6343", "127.0.0.1:1"]
+        guard Bool.random(using: &generator),
+            let text = texts.randomElement(using: &generator), let collector = UDPEndpoint(text)
+        else { return nil }
+        var sflow = SFlowSpec(collector: collector)
+        if Bool.random(using: &generator) {
+            sflow.sampling = Int.random(in: samplingRange, using: &generator)
+            sflow.pollingSeconds = Int.random(in: pollingSecondsRange, using: &generator)
+            sflow.headerByteCount = Int.random(in: headerRange, using: &generator)
+            sflow.agent = IPAddress(Bool.random(using: &generator) ? "192.0.2.1" : "fd00::1")
+        }
+        return sflow
     }
 }

@@ -18,8 +18,10 @@ extension APIRoute {
         ) { _, service throws(ServiceError) in
             Array(
                 Metrics.text(
-                    try service.stats(), try service.drops(), try service.tunnels(),
-                    events: try service.eventTotals()
+                    MetricsReading(
+                        version: try service.version(), stats: try service.stats(),
+                        drops: try service.drops(), networks: try service.networks(),
+                        tunnels: try service.tunnels(), events: try service.eventTotals())
                 ).utf8)
         },
 
@@ -129,6 +131,14 @@ extension APIRoute {
             answer: .json(FDBFlushResult.schema)
         ) { call, service throws(ServiceError) in
             try encoded(service.flushFDB(call.decoded(as: FDBFlushRequest.self)))
+        },
+
+        APIRoute(
+            method: "POST", path: "/v1/trace", operation: "traceFrame",
+            summary: "What would become of a frame, and why; changes and sends nothing",
+            request: TraceRequest.schema, answer: .json(TraceInfo.schema)
+        ) { call, service throws(ServiceError) in
+            try encoded(service.trace(call.decoded(as: TraceRequest.self)))
         },
 
         APIRoute(

@@ -32,6 +32,9 @@ package protocol SwitchService: Sendable {
     func deleteFDBEntry(network: String, mac: String) throws(ServiceError) -> FDBFlushResult
     func flushFDB(_ request: FDBFlushRequest) throws(ServiceError) -> FDBFlushResult
 
+    /// What would become of a frame; changes nothing.
+    func trace(_ request: TraceRequest) throws(ServiceError) -> TraceInfo
+
     func drops() throws(ServiceError) -> DropList
     func stats() throws(ServiceError) -> StatsInfo
 

@@ -151,15 +151,18 @@ struct CaptureService {
 }
 
 extension Controller {
+    /// Captures that may run at once; the dataplane has one place more, for sFlow's samples.
+    static var captureLimit: Int { CaptureTap.limit - 1 }
+
     /// Makes the workers copy frames for a capture from the next burst on.
     func add(_ tap: CaptureTap) throws(CapturePlan.Refusal) {
         do {
             try changing { _ in
                 try captures.withLock { captures in
-                    guard captures.count < CaptureTap.limit else {
+                    guard captures.count < Controller.captureLimit else {
                         throw CapturePlan.Refusal(
-                            sentence: "\(CaptureTap.limit) captures are running, which is the "
-                                + "limit: end one of them")
+                            sentence: "\(Controller.captureLimit) captures are running, which is "
+                                + "the limit: end one of them")
                     }
                     captures.append(tap)
                 }
@@ -177,7 +180,11 @@ extension Controller {
     /// When the switch ends first, its workers are gone, and so is what they would have copied.
     func remove(_ tap: CaptureTap) {
         try? changing { _ in
-            captures.withLock { $0.removeAll { $0 === tap } }
+            captures.withLock {
+                $0.removeAll { $0 === tap }
+                // Under one lock, so that the sum never goes back.
+                endedCapturesLost.add(tap.dropped.values.reduce(0, &+), ordering: .relaxed)
+            }
             publishAndWait()
         }
     }

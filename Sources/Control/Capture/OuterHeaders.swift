@@ -7,7 +7,7 @@ import Wire
 ///
 /// The kernel writes and removes these headers, and the switch never sees them: they are built anew
 /// from what it does know, the two ends, the encapsulation and the network. What it does not know is
-/// left plain: the source port is the first of the range, the TTL 64, the UDP checksum 0.
+/// left plain: the source port is the first of the range, the TTL 64.
 struct OuterHeaders {
     private struct Way {
         var encapsulation: Encapsulation
@@ -69,7 +69,24 @@ struct OuterHeaders {
         }
         packet += header
         packet.append(contentsOf: frame)
+        if way.port != nil {
+            completeChecksum(of: &packet, datagramByteCount: payloadByteCount)
+        }
         return packet
+    }
+
+    private func completeChecksum(of packet: inout [UInt8], datagramByteCount: Int) {
+        packet.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            let datagram = base + (bytes.count - datagramByteCount)
+            var sum: InternetChecksum =
+                bytes[0] >> 4 == 4
+                ? .pseudoHeader(ipv4: base, transportProtocol: .udp, byteCount: datagramByteCount)
+                : .pseudoHeader(ipv6: base, transportProtocol: .udp, byteCount: datagramByteCount)
+            sum.add(UnsafeRawPointer(datagram), byteCount: datagramByteCount)
+            let value = sum.value
+            datagram.storeBigEndian(value == 0 ? 0xFFFF : value, at: 6)
+        }
     }
 
     private static let sourcePort: UInt16 = 49_152

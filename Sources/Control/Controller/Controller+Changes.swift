@@ -38,6 +38,7 @@ extension Controller {
             }
             order(by: desired, name: name)
             reconcileDevices(&state)
+            reconcileSFlow()
             state.topologyName = name
             state.topology = desired.yaml
             state.host = part.host?.name

@@ -47,8 +47,18 @@ extension Controller {
                     frames: model.countedNames.reduce(0) {
                         $0 + link.counters.value(.received, port: $1.number)
                     },
-                    sleeps: link.sleeps.load(ordering: .relaxed))
-            }, ports: rows)
+                    sleeps: link.sleeps.load(ordering: .relaxed),
+                    cpuSeconds: threads[link.index].cpuSeconds)
+            }, ports: rows, captures: captureStats, process: ProcessReading.now())
+    }
+
+    private var captureStats: CaptureStats {
+        captures.withLock { taps in
+            let lost = taps.reduce(endedCapturesLost.load(ordering: .relaxed)) { sum, tap in
+                tap.dropped.values.reduce(sum, &+)
+            }
+            return CaptureStats(running: taps.count, lostFrames: lost)
+        }
     }
 
     func counters(port: UInt16) -> TrafficCounters {

@@ -48,11 +48,15 @@ package final class Controller: Sendable {
     /// What the state file holds; whoever changes the switch holds this lock.
     let changes: Mutex<InstanceState>
     let captures = Mutex<[CaptureTap]>([])
+    /// What captures that have ended had lost; written with `captures` locked.
+    let endedCapturesLost = Atomic<UInt64>(0)
+    /// Tells a collector what passes; changed with `changes` held.
+    let sflow = Mutex<SFlowExporter?>(nil)
     let recordings = Mutex(RecordingShelf())
     let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
-    private let threads: [WorkerThread]
+    let threads: [WorkerThread]
     let watcher: LinkWatcher
     /// Serves what is not frames of ports whose peers are processes.
     let peerLoop: PeerLoop
@@ -123,6 +127,7 @@ package final class Controller: Sendable {
         probes.stop()
         watch.stop()
         journal.close()
+        sflow.withLock { $0 }?.stop()
     }
 
     /// Ends the threads and leaves everything else as it is: after a start that failed, what an
@@ -148,6 +153,12 @@ package final class Controller: Sendable {
                 model.underlays = []
                 return ports
             }
+            // One that an apply started meanwhile.
+            let told = sflow.withLock { exporter in
+                defer { exporter = nil }
+                return exporter
+            }
+            told?.stop()
             publishAndWait()
             fabric.reclaim()
             let staying = removeDevices(of: ports)
@@ -270,7 +281,8 @@ package final class Controller: Sendable {
     /// Publishes the model and waits until every worker uses it; false when one does not come round.
     @discardableResult
     func publishAndWait() -> Bool {
-        let captures = captures.withLock { $0 }
+        var captures = captures.withLock { $0 }
+        if let exporter = sflow.withLock({ $0 }) { captures.append(exporter.tap) }
         let configuration = model.withLock { model in
             var configuration = model.configuration(workers: options.workers, captures: captures)
             configuration.recorder = recordings.withLock {

@@ -2,6 +2,7 @@ import Dataplane
 import Netlink
 import Ports
 import Topology
+import Trace
 import Wire
 
 /// A tunnel that exists: its declaration and what is known of the way.
@@ -75,23 +76,3 @@ protocol UnderlaySockets: Underlay {
 
 extension UDPUnderlay: UnderlaySockets {}
 extension RawUnderlay: UnderlaySockets {}
-
-extension UnderlayAddress {
-    init(_ address: IPAddress) {
-        switch address {
-        case .v4(let address): self.init(ipv4: address.rawValue)
-        case .v6(let address): self.init(high: address.high, low: address.low)
-        }
-    }
-}
-
-extension Encapsulation {
-    init(_ kind: OverlayKind) {
-        switch kind {
-        case .vxlan: self = .vxlan
-        case .geneve: self = .geneve
-        case .gre: self = .gre
-        case .nvgre: self = .nvgre
-        }
-    }
-}

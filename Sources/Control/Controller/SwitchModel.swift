@@ -1,6 +1,7 @@
 import Dataplane
 import Ports
 import Topology
+import Trace
 import Wire
 
 /// What the switch has now: the controller's picture of itself, as one value.

@@ -74,6 +74,10 @@ package struct SwitchClient: Sendable {
         try post(HTTPTarget("v1", "fdb", "flush"), request)
     }
 
+    package func trace(_ request: TraceRequest) throws(ClientError) -> TraceInfo {
+        try post(HTTPTarget("v1", "trace"), request)
+    }
+
     package func drops() throws(ClientError) -> DropList { try get(HTTPTarget("v1", "drops")) }
 
     package func stats() throws(ClientError) -> StatsInfo { try get(HTTPTarget("v1", "stats")) }

@@ -6,10 +6,13 @@ package struct StatsInfo: APIValue {
     package var fdb: FDBStats
     package var workers: [WorkerStats]
     package var ports: [PortStats]
+    package var captures: CaptureStats?
+    package var process: ProcessStats?
 
     package init(
         uptimeSeconds: Double, generation: UInt64, totals: TrafficCounters, fdb: FDBStats,
-        workers: [WorkerStats], ports: [PortStats]
+        workers: [WorkerStats], ports: [PortStats], captures: CaptureStats? = nil,
+        process: ProcessStats? = nil
     ) {
         self.uptimeSeconds = uptimeSeconds
         self.generation = generation
@@ -17,6 +20,8 @@ package struct StatsInfo: APIValue {
         self.fdb = fdb
         self.workers = workers
         self.ports = ports
+        self.captures = captures
+        self.process = process
     }
 
     package enum CodingKeys: String, CodingKey {
@@ -26,6 +31,8 @@ package struct StatsInfo: APIValue {
         case fdb
         case workers
         case ports
+        case captures
+        case process
     }
 
     package static let schema = APISchema(
@@ -37,6 +44,10 @@ package struct StatsInfo: APIValue {
             .init("fdb", .reference("FDBStats"), "The forwarding database."),
             .init("workers", .array(.reference("WorkerStats")), "Each worker."),
             .init("ports", .array(.reference("PortStats")), "Each port, sorted by name."),
+            .init("captures", .reference("CaptureStats"), optional: true, "Running captures."),
+            .init(
+                "process", .reference("ProcessStats"), optional: true,
+                "The daemon as the kernel accounts for it."),
         ])
 }
 
@@ -120,16 +131,18 @@ package struct WorkerStats: APIValue {
     package var bursts: UInt64
     package var frames: UInt64
     package var sleeps: UInt64
+    package var cpuSeconds: Double?
 
     package init(
         number: Int, generation: UInt64 = 0, bursts: UInt64 = 0, frames: UInt64 = 0,
-        sleeps: UInt64 = 0
+        sleeps: UInt64 = 0, cpuSeconds: Double? = nil
     ) {
         self.number = number
         self.generation = generation
         self.bursts = bursts
         self.frames = frames
         self.sleeps = sleeps
+        self.cpuSeconds = cpuSeconds
     }
 
     package enum CodingKeys: String, CodingKey {
@@ -138,6 +151,7 @@ package struct WorkerStats: APIValue {
         case bursts
         case frames
         case sleeps
+        case cpuSeconds = "cpu_seconds"
     }
 
     package static let schema = APISchema(
@@ -148,5 +162,9 @@ package struct WorkerStats: APIValue {
             .init("bursts", .integer, "Bursts handled."),
             .init("frames", .integer, "Frames handled."),
             .init("sleeps", .integer, "Times that the worker went to sleep for lack of work."),
+            .init(
+                "cpu_seconds", .number, optional: true,
+                "Processor time that the worker's thread took: its increase in a second is how "
+                    + "busy it is."),
         ])
 }

@@ -27,4 +27,11 @@ package struct UnderlayAddress: Hashable, Sendable, BitwiseCopyable {
     /// The IPv4 address as a number in host order; meaningful when ``isIPv4`` holds.
     @inline(__always)
     package var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
+
+    package init(_ address: IPAddress) {
+        switch address {
+        case .v4(let address): self.init(ipv4: address.rawValue)
+        case .v6(let address): self.init(high: address.high, low: address.low)
+        }
+    }
 }

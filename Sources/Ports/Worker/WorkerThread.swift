@@ -22,6 +22,10 @@ package final class WorkerThread: Waker, @unchecked Sendable {
     private let event: Int32
     private let isStopping = Atomic<Bool>(false)
     private var thread: pthread_t?
+    /// The clock of the thread's processor time; `noClock` until there is a thread.
+    private let clock = Atomic<Int32>(WorkerThread.noClock)
+
+    private static let noClock = Int32.max
 
     /// Identifies the wake-up descriptor among epoll's events; no port has this number.
     private static let wakeToken = UInt64.max
@@ -70,6 +74,20 @@ package final class WorkerThread: Waker, @unchecked Sendable {
             throw PortError.kernel("pthread_create", object: "worker \(index)", status)
         }
         thread = created
+        var identifier = clockid_t()
+        if pthread_getcpuclockid(created, &identifier) == 0 {
+            clock.store(identifier, ordering: .relaxed)
+        }
+    }
+
+    /// Processor time that the thread has taken; nil when it does not run.
+    package var cpuSeconds: Double? {
+        let identifier = clock.load(ordering: .relaxed)
+        var time = timespec()
+        guard identifier != WorkerThread.noClock, clock_gettime(identifier, &time) == 0 else {
+            return nil
+        }
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// Ends the loop and waits for the thread.

@@ -15,6 +15,8 @@ indirect enum ValueKind: Sendable {
     case interfaceAddress
     /// An address by which other hosts reach a host.
     case underlayAddress
+    /// An address and a UDP port to which datagrams are sent.
+    case udpEndpoint
     /// A pattern of text with `*` and `?`; see `Glob`. Of device names it has their letters only.
     case glob(ofDeviceNames: Bool)
     /// Where a Unix socket is.
@@ -152,6 +154,29 @@ extension MappingKind {
             KeyKind(
                 "recorder", .boolean,
                 "Whether the flight recorder keeps the last seconds of traffic (true)."),
+            KeyKind(
+                "sflow", .mapping(sflow),
+                "Where to send samples of frames and counters: nowhere without it."),
+        ])
+
+    static let sflow = MappingKind(
+        "sflow", "An sFlow collector, and what it is told.",
+        keys: [
+            KeyKind(
+                "collector", .udpEndpoint, isRequired: true,
+                "The collector's address and UDP port, which is 6343 as a rule."),
+            KeyKind(
+                "sampling", .integer(SFlowSpec.samplingRange),
+                "Of so many frames that a port receives one is sampled (1000)."),
+            KeyKind(
+                "polling", .seconds(SFlowSpec.pollingSecondsRange),
+                "Seconds from one telling of a port's counters to the next (20)."),
+            KeyKind(
+                "header", .integer(SFlowSpec.headerRange),
+                "Bytes that are told of a sampled frame at most (128)."),
+            KeyKind(
+                "agent", .underlayAddress,
+                "What the collector calls the switch; the address by which it sends without it."),
         ])
 
     static let network = MappingKind(

@@ -16,6 +16,7 @@ enum CheckedValue {
     case mac(MACAddress)
     case address(InterfaceAddress)
     case host(IPAddress)
+    case endpoint(UDPEndpoint)
     case list([CheckedElement])
     case section(Section)
     case named([NamedSection])
@@ -55,6 +56,9 @@ extension ValueKind {
         case .mac: "a MAC address such as 02:00:00:00:00:01"
         case .interfaceAddress: "an address with its prefix length, such as 10.10.0.1/24"
         case .underlayAddress: "an IP address such as 192.0.2.1 or 2001:db8::1"
+        case .udpEndpoint:
+            "an address and a UDP port in quotes, such as \"192.0.2.9:6343\" or "
+                + "\"[2001:db8::9]:6343\""
         case .choice(let words): keyList(words)
         case .glob(ofDeviceNames: true):
             "a pattern of device names, such as vnet*: letters, digits, '.', '_', '-', '*' for any "
@@ -146,6 +150,14 @@ extension ValueKind {
                             + reason))
             }
             return .success(.host(address))
+        case .udpEndpoint:
+            guard let endpoint = UDPEndpoint(text) else { return .failure(refused()) }
+            guard endpoint.address.octets.contains(where: { $0 != 0 }) else {
+                return .failure(
+                    ScalarProblem(
+                        "must be the address of a collector, and \(endpoint.address) is none"))
+            }
+            return .success(.endpoint(endpoint))
         case .choice(let words):
             guard words.contains(text) else {
                 let near = nearestWord(to: text, among: words).map { " (did you mean '\($0)'?)" }

@@ -54,6 +54,11 @@ struct Section {
         return address
     }
 
+    func endpoint(_ key: String) -> UDPEndpoint? {
+        guard case .endpoint(let endpoint) = value(key) else { return nil }
+        return endpoint
+    }
+
     func pairs(_ key: String) -> [CheckedPair] {
         guard case .pairs(let pairs) = value(key) else { return [] }
         return pairs

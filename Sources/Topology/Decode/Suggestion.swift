@@ -3,7 +3,7 @@
 ///
 /// The distance is optimal string alignment: insertions, deletions, substitutions and swaps of
 /// neighbours count one each. O(word × candidate) for each candidate of similar length.
-func nearestWord(to word: String, among candidates: some Sequence<String>) -> String? {
+package func nearestWord(to word: String, among candidates: some Sequence<String>) -> String? {
     let letters = Array(word.lowercased().utf8.prefix(64))
     let threshold = max(1, letters.count / 3)
     var best: (word: String, distance: Int)?

@@ -69,6 +69,7 @@ struct TopologyDecoder {
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
             bridge.loopHoldSeconds = section.integer("loop-hold")
             bridge.loopProbeSeconds = section.integer("loop-probe")
+            bridge.sflow = section.section("sflow").flatMap(sflow)
             bridge.recorder = section.boolean("recorder") ?? bridge.recorder
         }
         for network in root.named("networks") { declareNetwork(network.name, network.section) }
@@ -95,6 +96,17 @@ struct TopologyDecoder {
         checkPortCounts()
         OverlayCheck(topology).report(to: &diagnostics)
         return topology
+    }
+
+    /// Nil when its collector was refused or is missing, which has been reported.
+    private func sflow(_ section: Section) -> SFlowSpec? {
+        guard let collector = section.endpoint("collector") else { return nil }
+        var sflow = SFlowSpec(collector: collector)
+        sflow.sampling = section.integer("sampling") ?? sflow.sampling
+        sflow.pollingSeconds = section.integer("polling") ?? sflow.pollingSeconds
+        sflow.headerByteCount = section.integer("header") ?? sflow.headerByteCount
+        sflow.agent = section.host("agent")
+        return sflow
     }
 
     private mutating func checkPortCounts() {

@@ -20,10 +20,13 @@ package struct SwitchSpec: Hashable, Sendable {
     package var loopProbeSeconds: Int?
     /// Whether the last seconds of traffic are kept.
     package var recorder: Bool
+    /// What an sFlow collector is told; nil tells nobody.
+    package var sflow: SFlowSpec?
 
     package init(
         ageingSeconds: Int = 300, fdbLimit: Int = 65_536, portFDBLimit: Int = 8_192,
-        loopHoldSeconds: Int? = nil, loopProbeSeconds: Int? = nil, recorder: Bool = true
+        loopHoldSeconds: Int? = nil, loopProbeSeconds: Int? = nil, recorder: Bool = true,
+        sflow: SFlowSpec? = nil
     ) {
         self.ageingSeconds = ageingSeconds
         self.fdbLimit = fdbLimit
@@ -31,5 +34,6 @@ package struct SwitchSpec: Hashable, Sendable {
         self.loopHoldSeconds = loopHoldSeconds
         self.loopProbeSeconds = loopProbeSeconds
         self.recorder = recorder
+        self.sflow = sflow
     }
 }

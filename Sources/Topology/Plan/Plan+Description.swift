@@ -181,7 +181,15 @@ extension SwitchSpec {
                 $0.map { "\($0)s" } ?? "off"
             },
             change("recorder", recorder, other.recorder, onOff),
+            change("sflow", sflow, other.sflow) { $0?.facts ?? "off" },
         ].compactMap(\.self).joined(separator: ", ")
+    }
+}
+
+extension SFlowSpec {
+    fileprivate var facts: String {
+        "to \(collector), 1 of \(sampling), \(headerByteCount) bytes, every \(pollingSeconds)s"
+            + (agent.map { ", as \($0)" } ?? "")
     }
 }
 

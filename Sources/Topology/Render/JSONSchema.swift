@@ -93,6 +93,12 @@ package enum JSONSchema {
                 "type": "string",
                 "pattern": "^([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$",
             ]
+        case .udpEndpoint:
+            [
+                "type": "string",
+                "pattern": "^([0-9]{1,3}([.][0-9]{1,3}){3}|\\[[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*\\])"
+                    + ":[0-9]{1,5}$",
+            ]
         case .choice(let words): ["enum": words]
         case .glob(ofDeviceNames: true):
             ["type": "string", "pattern": "^[A-Za-z0-9._*?-]+$", "maxLength": Glob.byteLimit]

@@ -43,43 +43,16 @@ extension Topology {
         return (lines + tunnelLines).joined(separator: "\n") + "\n"
     }
 
-    /// Each tunnel once, seen from the host that comes first.
     private var tunnelLines: [String] {
-        let participation = Participation(self)
-        var lines: [String] = []
-        for place in hosts.indices {
-            for remote in hosts.indices[(place + 1)...] {
-                for tunnel in tunnels(from: place, to: remote, participation) {
-                    let names = tunnel.networks.prefix(4).joined(separator: " ")
-                    let more = tunnel.networks.count > 4 ? " …" : ""
-                    let label = mermaidLabel([tunnel.encapsulation.name, names + more])
-                    lines.append("    h\(place) ===|\"\(label)\"| h\(remote)")
-                }
-            }
+        drawnTunnels.map { tunnel in
+            "    h\(tunnel.from) ===|\"\(mermaidLabel(tunnel.label))\"| h\(tunnel.to)"
         }
-        return lines
     }
 }
 
 extension PortSpec {
     fileprivate func node(_ index: Int) -> String {
         "p\(index)[\"\(mermaidLabel([name, attachment.label, isolated ? "isolated" : nil]))\"]"
-    }
-}
-
-extension Attachment {
-    fileprivate var label: String {
-        switch self {
-        case .tap(let tap): tap.namespace.map { "tap in \($0)" } ?? "tap"
-        case .veth(let veth): veth.namespace.map { "veth in \($0)" } ?? "veth"
-        case .device(.name(let name)): "device \(name)"
-        case .device(.match(let match)): "devices: \(match)"
-        case .vhostUser(let card): "vhost-user at \(card.socket)"
-        case .socket(let socket): "\(socket.protocol.rawValue) at \(socket.path)"
-        case .pcap(let pcap):
-            ["pcap", pcap.read.map { "reads \($0)" }, pcap.write.map { "writes \($0)" }]
-                .compactMap(\.self).joined(separator: " ")
-        }
     }
 }
 

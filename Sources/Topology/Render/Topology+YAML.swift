@@ -41,6 +41,21 @@ extension SwitchSpec {
         if let loopHoldSeconds { entries.append("loop-hold: \(loopHoldSeconds)s") }
         if let loopProbeSeconds { entries.append("loop-probe: \(loopProbeSeconds)s") }
         if !recorder { entries.append("recorder: false") }
+        if let sflow {
+            entries.append("sflow: {\(sflow.yamlEntries.joined(separator: ", "))}")
+        }
+        return entries
+    }
+}
+
+extension SFlowSpec {
+    fileprivate var yamlEntries: [String] {
+        let usual = SFlowSpec(collector: collector)
+        var entries = ["collector: \(yamlScalar("\(collector)"))"]
+        if sampling != usual.sampling { entries.append("sampling: \(sampling)") }
+        if pollingSeconds != usual.pollingSeconds { entries.append("polling: \(pollingSeconds)s") }
+        if headerByteCount != usual.headerByteCount { entries.append("header: \(headerByteCount)") }
+        if let agent { entries.append("agent: \(yamlScalar("\(agent)"))") }
         return entries
     }
 }

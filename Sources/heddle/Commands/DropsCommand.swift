@@ -73,11 +73,11 @@ func dropsText(_ list: DropList) -> String {
     var text = table.rendered()
     var told: Set<String> = []
     for drop in list.drops {
-        let cause = [drop.cause, drop.source].compactMap(\.self).joined(separator: ", ")
         let isNew = told.insert(drop.reason).inserted
-        guard isNew || !cause.isEmpty else { continue }
+        guard isNew || drop.cause != nil || drop.source != nil else { continue }
+        let cause = [drop.cause ?? drop.sentence, drop.source].compactMap(\.self)
         text += "\n\(printable(drop.reason)) on \(printable(drop.port)): "
-        text += printable(cause.isEmpty ? drop.sentence : cause) + "\n"
+        text += printable(cause.joined(separator: ", ")) + "\n"
         for frame in drop.frames ?? [] { text += "    \(printable(frame))\n" }
         if isNew, !drop.remedy.isEmpty { text += "  remedy: \(printable(drop.remedy))\n" }
     }

@@ -32,10 +32,18 @@ struct Table {
     private(set) var rows: [[Cell]] = []
 
     init(_ columns: Column...) {
+        self.init(columns: columns)
+    }
+
+    init(columns: [Column]) {
         self.columns = columns
     }
 
     mutating func append(_ cells: Cell...) {
+        append(cells: cells)
+    }
+
+    mutating func append(cells: [Cell]) {
         precondition(cells.count == columns.count, "a row has one cell for each column")
         rows.append(cells)
     }

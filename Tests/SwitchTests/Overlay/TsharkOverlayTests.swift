@@ -60,6 +60,15 @@ extension SystemTests {
                 try capture.wait("dumpcap has begun", seconds: 10) { _ in
                     (FileManager.default.contents(atPath: file)?.count ?? 0) > 0
                 }
+                // The same from the inside, as the switch rebuilds it.
+                let rebuilt = lab.directory + "/rebuilt.pcapng"
+                let inside = try lab.start([
+                    Lab.heddlePath, "capture", "\(way.kind):beta", "--outer", "--socket",
+                    "/run/heddle-alpha/heddle.sock", "-w", rebuilt,
+                ])
+                try inside.wait("the capture has begun", seconds: 10) { _ in
+                    (FileManager.default.contents(atPath: rebuilt)?.count ?? 0) > 0
+                }
                 #expect(try underlay.pings("web-1", "10.9.0.2"))
                 #expect(
                     try underlay.tcp("web-1", to: "web-2", "10.9.0.2", bytes: 3_000_000)
@@ -69,6 +78,22 @@ extension SystemTests {
                         == 3_000_000)
                 usleep(500_000)
                 try capture.finish(SIGINT)
+                try inside.finish(SIGINT)
+
+                let (name, expectedNumber) = identifier(way)
+                #expect(try decoded(lab, rebuilt, Self.wrong, ["frame.number"]).isEmpty)
+                let echoes = try decoded(
+                    lab, rebuilt, "icmp", [name, way.isSix ? "ipv6.dst" : "ip.dst"])
+                #expect(echoes.count >= 4)
+                #expect(
+                    echoes.allSatisfy {
+                        let number = Self.number($0[0])
+                        return way.kind == "nvgre"
+                            ? number >> 8 == expectedNumber >> 8 : number == expectedNumber
+                    })
+                #expect(
+                    Set(echoes.map { $0[1].split(separator: ",").first.map(String.init) ?? "" })
+                        == Set(way.addresses))
 
                 let wrong = try decoded(lab, file, Self.wrong, ["frame.number", "_ws.col.Info"])
                 #expect(wrong.isEmpty, "\(wrong.count): \(wrong.prefix(3))")

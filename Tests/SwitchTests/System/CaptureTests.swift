@@ -163,7 +163,7 @@ extension SystemTests {
                 let running = try lab.start([Lab.heddlePath, "capture", "-w", "/dev/null"])
                 usleep(300_000)
                 try process.finish(seconds: 10)
-                #expect(try running.waitForEnd() == 0)
+                #expect(try running.waitForEnd() == 0, "\(running.standardError)")
                 try stopped.send(SIGCONT)
                 try stopped.waitForEnd()
                 #expect(try lab.leftovers() == [])

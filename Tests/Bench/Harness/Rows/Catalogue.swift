@@ -81,6 +81,7 @@ enum Catalogue {
                 id: "overlay-64-ovs-host", underlay: .sameHost, peer: .openVSwitch,
                 load: .smallFrames, goal: .ratio(floor: 2, aim: 3)),
             ScaleRow(),
+            TraceReplayRow(),
             VhostRow(
                 id: "vhost-64-split", size: 64, peer: .testpmd,
                 goal: .ratio(floor: 0.8, aim: 1.0)),
