@@ -55,6 +55,8 @@ package struct APISchema: Sendable, Equatable {
         FDBEntryInfo.schema, FDBChangeRequest.schema, FDBFlushRequest.schema,
         FDBFlushResult.schema, TraceRequest.schema, TraceInfo.schema, TraceStepInfo.schema,
         DropList.schema, DropInfo.schema, StatsInfo.schema,
+        EventList.schema, EventInfo.schema, WhoResult.schema, StationInfo.schema,
+        StationAddress.schema,
         PortStats.schema, FDBStats.schema, WorkerStats.schema, CaptureStats.schema,
         ProcessStats.schema, TrafficCounters.schema,
         Acknowledgement.schema, ErrorResponse.schema,

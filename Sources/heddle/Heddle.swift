@@ -22,6 +22,7 @@ struct Heddle: ParsableCommand {
             RunCommand.self, TopologyCommand.self, PortCommand.self, NetworkCommand.self,
             TunnelCommand.self,
             FDBCommand.self, DropsCommand.self, StatsCommand.self, TopCommand.self,
+            EventsCommand.self, WhoCommand.self,
             TraceCommand.self, CaptureCommand.self, ExtcapCommand.self,
             ExecCommand.self, BridgeHelperCommand.self, DoctorCommand.self, VersionCommand.self,
         ])

@@ -45,7 +45,24 @@ struct APIDispatchTests {
         Row(
             "POST", "/v1/fdb",
             #"{"network":"b","mac":"m","port":"p","kind":"eternal"}"#, 400, "static or sticky"),
+        Row("GET", "/v1/who", "", 400, "query parameter 'query' is missing"),
+        Row("GET", "/v1/events?since=-1", "", 400, "'since' is no whole number: '-1'"),
+        Row("GET", "/v1/events?wait=11", "", 400, "give seconds, from 0 to 10"),
+        Row("GET", "/v1/events?wait=nan", "", 400, "give seconds, from 0 to 10"),
+        Row("GET", "/v1/events?kind=flood", "", 400, "no events of kind 'flood'; there are: port"),
     ]
+
+    @Test("passes on what is asked about events and stations")
+    func watchQueries() {
+        let service = FakeService()
+        let dispatch = APIDispatch(service: service)
+        for target in [
+            "/v1/events?since=7&kind=loop&wait=2.5", "/v1/events", "/v1/who?query=a%20b",
+        ] {
+            #expect(dispatch.answer(method: "GET", target: target, body: []).status == 200)
+        }
+        #expect(service.calls == ["events 7 loop 2.5", "events 0 - 0.0", "who a b"])
+    }
 
     @Test(
         "refuses what is wrong in one clear sentence and does not call the switch",

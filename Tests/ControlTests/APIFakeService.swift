@@ -116,6 +116,21 @@ final class FakeService: SwitchService {
         try note("stats")
         return Sample.stats
     }
+
+    func events(since: UInt64, kind: EventKind?, wait: Double) throws(ServiceError) -> EventList {
+        try note("events \(since) \(kind?.rawValue ?? "-") \(wait)")
+        return EventList(events: [Sample.event], last: 9)
+    }
+
+    func eventTotals() throws(ServiceError) -> [EventKind: UInt64] {
+        try note("totals")
+        return [.loop: 2]
+    }
+
+    func who(_ query: String) throws(ServiceError) -> WhoResult {
+        try note("who \(query)")
+        return WhoResult(query: query, matched: "IP address", stations: [Sample.station])
+    }
 }
 
 /// One value of every kind, with every field set.
@@ -174,6 +189,16 @@ enum Sample {
         process: ProcessStats(
             cpuSeconds: 1.5, residentBytes: 4096, virtualBytes: 8192, openDescriptors: 5,
             descriptorLimit: 1024, threads: 3, startTimeSeconds: 100))
+    static let event = EventInfo(
+        number: 9, time: "2026-01-02T03:04:05.678Z", kind: "loop", severity: .error, count: 2,
+        firstTime: "2026-01-02T03:04:04.000Z", port: "web-1", otherPort: "web-2",
+        network: "blue", tunnel: "vxlan:beta", sentence: "a loop", remedy: "cut it")
+    static let station = StationInfo(
+        network: "blue", vlan: 10, mac: "02:00:00:00:00:01", port: "web-1", host: "beta",
+        tunnel: "vxlan:beta", namespace: "web-1", hostName: "web", portSinceSeconds: 60,
+        lastSeenSeconds: 0.5,
+        addresses: [StationAddress(address: "10.10.0.1", source: "arp", ageSeconds: 12)],
+        fdb: "dynamic, heard 0 s ago", duplicates: ["02:00:00:00:00:02 at port web-2"])
 }
 
 /// Runs blocking work away from the few threads that Swift's tasks share; a test that blocked one

@@ -73,6 +73,14 @@ struct APIValueTests {
             Sample.stats,
             #"{"captures":{"lost_frames":2,"running":1},"fdb":{"aged":5,"capacity":2,"entries":1,"evicted":6,"learned":3,"moved":4,"refused":7},"generation":7,"ports":[{"counters":COUNTERS,"name":"web-1","state":"up"}],"process":{"cpu_seconds":1.5,"descriptor_limit":1024,"open_descriptors":5,"resident_bytes":4096,"start_time_seconds":100,"threads":3,"virtual_bytes":8192},"totals":COUNTERS,"uptime_seconds":1.5,"workers":[{"bursts":1,"cpu_seconds":0.5,"frames":2,"generation":7,"number":0,"sleeps":3}]}"#
         ),
+        (
+            EventList(events: [Sample.event], last: 9),
+            #"{"events":[{"count":2,"first_time":"2026-01-02T03:04:04.000Z","kind":"loop","network":"blue","number":9,"other_port":"web-2","port":"web-1","remedy":"cut it","sentence":"a loop","severity":"error","time":"2026-01-02T03:04:05.678Z","tunnel":"vxlan:beta"}],"last":9}"#
+        ),
+        (
+            WhoResult(query: "10.10.0.1", matched: "IP address", stations: [Sample.station]),
+            #"{"matched":"IP address","query":"10.10.0.1","stations":[{"addresses":[{"address":"10.10.0.1","age_seconds":12,"source":"arp"}],"duplicates":["02:00:00:00:00:02 at port web-2"],"fdb":"dynamic, heard 0 s ago","host":"beta","host_name":"web","last_seen_seconds":0.5,"mac":"02:00:00:00:00:01","namespace":"web-1","network":"blue","port":"web-1","port_since_seconds":60,"tunnel":"vxlan:beta","vlan":10}]}"#
+        ),
         (Acknowledgement(message: "done"), #"{"message":"done"}"#),
         (ErrorResponse(error: "no", details: ["x"]), #"{"details":["x"],"error":"no"}"#),
         (

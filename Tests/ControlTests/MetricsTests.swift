@@ -10,7 +10,7 @@ struct MetricsTests {
     static let everything = MetricsReading(
         version: Sample.version, stats: Sample.stats, drops: DropList(drops: [Sample.drop]),
         networks: NetworkList(networks: [Sample.network]),
-        tunnels: TunnelList(tunnels: [Sample.tunnel]))
+        tunnels: TunnelList(tunnels: [Sample.tunnel]), events: [.loop: 2])
 
     @Test("escape labels, and name each family once with help and type")
     func format() throws {
@@ -51,6 +51,7 @@ struct MetricsTests {
             "heddle_capture_lost_frames_total 2",
             "process_cpu_seconds_total 1.5",
             "process_open_fds 5",
+            #"heddle_events_total{kind="loop"} 2"#,
         ]
         for line in expected { #expect(lines.contains(line), "\(line)") }
         // The other end never answered a probe, which is no fault.

@@ -42,7 +42,8 @@ struct ConservationTests {
             #expect(
                 fabric.value(.received, domain: domain)
                     == fabric.value(.forwarded, domain: domain)
-                    + fabric.value(.flooded, domain: domain) + ingressDrops)
+                    + fabric.value(.flooded, domain: domain)
+                    + fabric.value(.consumed, domain: domain) + ingressDrops)
             #expect(
                 fabric.value(.copies, domain: domain)
                     == fabric.value(.transmitted, domain: domain) + egressDrops)

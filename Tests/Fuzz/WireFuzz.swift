@@ -24,6 +24,13 @@ private func readViews(_ bytes: RawSpan) {
         consume(UInt64(ethernet.tag?.tci ?? 0) ^ UInt64(ethernet.etherType.rawValue))
         precondition(ethernet.headerByteCount + ethernet.payload.byteCount == bytes.byteCount)
         readPacket(ethernet.payload)
+        let claims = StationClaim.parse(bytes)
+        precondition(claims.count <= StationClaim.limit)
+        for claim in claims {
+            precondition(!claim.station.isMulticast && !claim.station.isZero)
+            precondition(claim.address != nil || claim.hostName != nil)
+            precondition((claim.hostName?.utf8.count ?? 1) <= 63)
+        }
     }
     readPacket(bytes)
     readTransport(bytes)

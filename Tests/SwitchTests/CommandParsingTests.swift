@@ -31,6 +31,11 @@ struct CommandParsingTests {
         (["top", "--sort", "size"], "--sort"),
         (["topology", "graph", "t.yaml", "--format", "png"], "--format"),
         (["topology", "plan"], "Missing expected argument '<file>'"),
+        (["events", "--since", "soon"], "--since"),
+        (["events", "--since", "5w"], "--since"),  // weeks
+        (["events", "--since", "m"], "--since"),  // of what
+        (["events", "--kind", "flood"], "--kind"),
+        (["who"], "Missing expected argument '<query>'"),
         (["trace", "--port", "a"], "say what to trace"),
         (["trace", "--dst", "02:00:00:00:00:01"], "--port PORT"),
         (["trace", "--port", "a", "--frame", "00", "--arp", "10.0.0.1"], "exclude each other"),
@@ -43,6 +48,16 @@ struct CommandParsingTests {
         (["trace", "--pcap", "a", "-c", "0"], "above 0"),
         (["trace", "--pcap", "a", "--underlay-mtu", "9"], "--underlay-mtu 9"),
     ]
+
+    @Test("a list of events begins so long ago, or after a number")
+    func eventsSince() {
+        let rows: [(String, EventsSince?)] = [
+            ("90s", .ago(seconds: 90)), ("10m", .ago(seconds: 600)),
+            ("2h", .ago(seconds: 7_200)), ("1d", .ago(seconds: 86_400)), ("17", .after(17)),
+            ("-5s", nil), ("", nil), ("1.5h", nil),
+        ]
+        for (text, since) in rows { #expect(EventsSince(argument: text) == since, "\(text)") }
+    }
 
     @Test("says what is wrong and exits 1", arguments: wrong)
     func errors(_ arguments: [String], _ text: String) {

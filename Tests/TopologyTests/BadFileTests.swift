@@ -151,8 +151,12 @@ extension BadFile {
             "heddle: 1\nswitch: {fdb-limit: 0}\n",
             "2:21: switch: 'fdb-limit' must be a whole number from 1 to 1048576, not '0'"),
         BadFile(
+            "heddle: 1\nswitch: {loop-hold: 0}\n",
+            "2:21: switch: 'loop-hold' must be a number of seconds from 1 to 86400, such as 300s, not '0'"
+        ),  // held for no time
+        BadFile(
             "heddle: 1\nswitch: 5\n",
-            "2:9: switch: must be a mapping with 'ageing', 'fdb-limit', 'port-fdb-limit', 'recorder' or 'sflow', not '5'"
+            "2:9: switch: must be a mapping with 'ageing', 'fdb-limit', 'port-fdb-limit', 'loop-hold', 'loop-probe', 'recorder' or 'sflow', not '5'"
         ),  // a number for the switch
         // a network that is not declared
         BadFile(

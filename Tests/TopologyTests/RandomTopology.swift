@@ -11,6 +11,8 @@ extension Topology {
         var topology = Topology()
         if Bool.random(using: &generator) {
             topology.bridge.ageingSeconds = Int.random(in: 10...600, using: &generator)
+            topology.bridge.loopHoldSeconds = Int.random(in: 1...60, using: &generator)
+            topology.bridge.loopProbeSeconds = Bool.random(using: &generator) ? 5 : nil
             topology.bridge.fdbLimit = Int.random(in: 1...10_000, using: &generator)
             topology.bridge.portFDBLimit = Int.random(in: 1...10_000, using: &generator)
             topology.bridge.sflow = .random(using: &generator)

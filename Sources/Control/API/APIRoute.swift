@@ -66,6 +66,35 @@ struct APICall: Sendable {
         return value
     }
 
+    /// A whole number in the query.
+    func number(_ name: String) throws(ServiceError) -> UInt64? {
+        guard let text = query[name] else { return nil }
+        guard let value = UInt64(text) else {
+            throw .badRequest(["query parameter '\(name)' is no whole number: '\(text)'"])
+        }
+        return value
+    }
+
+    /// Seconds in the query, 0 to `limit`.
+    func seconds(_ name: String, upTo limit: Double) throws(ServiceError) -> Double? {
+        guard let text = query[name] else { return nil }
+        guard let value = Double(text), value >= 0, value <= limit else {
+            throw .badRequest([
+                "query parameter '\(name)' is '\(text)': give seconds, from 0 to \(Int(limit))"
+            ])
+        }
+        return value
+    }
+
+    func eventKind(_ name: String) throws(ServiceError) -> EventKind? {
+        guard let text = query[name] else { return nil }
+        guard let kind = EventKind(rawValue: text) else {
+            let known = EventKind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .badRequest(["there are no events of kind '\(text)'; there are: \(known)"])
+        }
+        return kind
+    }
+
     /// The body as a value. Unknown fields are errors, because a misspelt filter would widen a
     /// flush to everything.
     func decoded<Value: APIValue>(as type: Value.Type) throws(ServiceError) -> Value {

@@ -21,7 +21,7 @@ extension APIRoute {
                     MetricsReading(
                         version: try service.version(), stats: try service.stats(),
                         drops: try service.drops(), networks: try service.networks(),
-                        tunnels: try service.tunnels())
+                        tunnels: try service.tunnels(), events: try service.eventTotals())
                 ).utf8)
         },
 
@@ -150,6 +150,37 @@ extension APIRoute {
             method: "GET", path: "/v1/stats", operation: "getStats",
             summary: "The switch in numbers", answer: .json(StatsInfo.schema)
         ) { _, service throws(ServiceError) in try encoded(service.stats()) },
+
+        APIRoute(
+            method: "GET", path: "/v1/events", operation: "listEvents",
+            summary: "What happened, oldest first; may wait for something to happen",
+            query: [
+                Parameter(name: "since", meaning: "Only events with a higher number than this."),
+                Parameter(name: "kind", meaning: "Only events of this kind."),
+                Parameter(
+                    name: "wait",
+                    meaning: "Seconds to wait, up to 10, when there is no such event yet."),
+            ],
+            answer: .json(EventList.schema)
+        ) { call, service throws(ServiceError) in
+            try encoded(
+                service.events(
+                    since: call.number("since") ?? 0, kind: call.eventKind("kind"),
+                    wait: call.seconds("wait", upTo: 10) ?? 0))
+        },
+        APIRoute(
+            method: "GET", path: "/v1/who", operation: "findStations",
+            summary: "Who is meant by an address or a name: port, network, host, since when",
+            query: [
+                Parameter(
+                    name: "query",
+                    meaning: "An IP address, a MAC address, or the name of a port, a host by DHCP, "
+                        + "a namespace or a network.", isRequired: true)
+            ],
+            answer: .json(WhoResult.schema)
+        ) { call, service throws(ServiceError) in
+            try encoded(service.who(call.required("query")))
+        },
     ]
 
     private static func encoded(_ value: some APIValue) throws(ServiceError) -> [UInt8] {

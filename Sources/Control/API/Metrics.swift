@@ -7,6 +7,7 @@ struct MetricsReading {
     var drops: DropList
     var networks = NetworkList(networks: [])
     var tunnels = TunnelList(tunnels: [])
+    var events: [EventKind: UInt64] = [:]
 }
 
 /// Renders a reading in the Prometheus text exposition format, version 0.0.4.
@@ -100,6 +101,10 @@ enum Metrics {
             page.sample(captures.lostFrames)
         }
         if let process = stats.process { appendProcess(process, to: &page) }
+        page.family("heddle_events_total", .counter, "Events, by kind.")
+        for kind in EventKind.allCases {
+            page.sample(reading.events[kind] ?? 0, [("kind", kind.rawValue)])
+        }
         return page.text
     }
 

@@ -37,6 +37,13 @@ package protocol SwitchService: Sendable {
 
     func drops() throws(ServiceError) -> DropList
     func stats() throws(ServiceError) -> StatsInfo
+
+    /// Events after number `since`; `wait` seconds at most until there is one.
+    func events(since: UInt64, kind: EventKind?, wait: Double) throws(ServiceError) -> EventList
+    /// Events since the start, by kind.
+    func eventTotals() throws(ServiceError) -> [EventKind: UInt64]
+    /// Who is meant by an address, a MAC address or a name.
+    func who(_ query: String) throws(ServiceError) -> WhoResult
 }
 
 /// Why a service refuses; each case is one HTTP status.

@@ -1,3 +1,4 @@
+import Dispatch
 import Netlink
 import Topology
 import Wire
@@ -24,6 +25,7 @@ extension Controller {
             let part = try part(of: desired)
             var (observed, model) = observe(part, in: self.model.withLock { $0 })
             let plan = try Plan.make(desired: part, observed: observed)
+            let began = DispatchTime.now()
             model.host = part.host
             model.document = part.host == nil ? nil : desired
             var target = part.topology
@@ -41,6 +43,7 @@ extension Controller {
             state.topology = desired.yaml
             state.host = part.host?.name
             save(state)
+            noteApply(plan, of: name, since: began)
             return plan
         }
     }
@@ -251,6 +254,7 @@ extension Controller {
             }
             publishAndWait()
             log.notice("port '\(port.spec.name)': its device is back")
+            noteState(of: again)
         } catch {
             log.warning("port '\(port.spec.name)': its device's name is back, but: \(error)")
         }
@@ -279,6 +283,7 @@ extension Controller {
             case .down(let reason): log.warning("port '\(name)' is down: \(reason)")
             case .missingDevice: log.warning("port '\(name)' is down: its device is gone")
             }
+            if let port = model.withLock({ $0.port(named: name) }) { noteState(of: port) }
         }
     }
 }

@@ -34,7 +34,9 @@ extension Controller {
         return StatsInfo(
             uptimeSeconds: uptime, generation: fabric.cell.generation, totals: totals,
             fdb: FDBStats(
-                entries: UInt64(max(0, fdb.learnedCount + fdb.staticCount)),
+                // The switch's own address in each network is nobody's host.
+                entries: UInt64(
+                    max(0, fdb.learnedCount + fdb.staticCount - model.domains.count)),
                 capacity: UInt64(fdb.limit), learned: fdbTotals.learned, moved: fdbTotals.moved,
                 aged: fdbTotals.aged, evicted: fdbTotals.evicted, refused: fdbTotals.refused),
             workers: fabric.links.map { link in

@@ -49,6 +49,7 @@ extension Controller {
                 "\(request.mac) is no unicast address: only the address of one host has a port"
             ])
         }
+        try refuseOwn(address)
         guard request.kind != .dynamic else {
             throw .badRequest([
                 "dynamic entries are learned, not added; add a static one, or a sticky one"
@@ -141,6 +142,7 @@ extension Controller {
         -> FDBFlushResult
     {
         let address = try address(mac)
+        try refuseOwn(address)
         do {
             return try changing { _ in
                 let model = self.model.withLock { $0 }
@@ -189,6 +191,13 @@ extension Controller {
             number = found
         }
         return (domain, number)
+    }
+
+    private func refuseOwn(_ address: MACAddress) throws(ServiceError) {
+        guard address != watch.ownAddress else {
+            throw .conflict(
+                "\(address) is the switch's own address, from which it looks for loops")
+        }
     }
 
     private func address(_ text: String) throws(ServiceError) -> MACAddress {

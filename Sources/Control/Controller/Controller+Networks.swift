@@ -6,7 +6,7 @@ import Topology
 extension Controller {
     package func networks() -> NetworkList {
         let model = self.model.withLock { $0 }
-        let entries = Dictionary(grouping: fabric.fdb.entries(now: now)) { $0.key.domain }
+        let entries = entriesByDomain()
         return NetworkList(
             networks: model.networks.sorted { $0.name < $1.name }.map {
                 info($0, model, entries: entries)
@@ -16,8 +16,15 @@ extension Controller {
     package func network(named name: String) throws(ServiceError) -> NetworkInfo {
         let model = self.model.withLock { $0 }
         guard let network = model.network(named: name) else { throw unknownNetwork(name, model) }
-        let entries = Dictionary(grouping: fabric.fdb.entries(now: now)) { $0.key.domain }
+        let entries = entriesByDomain()
         return info(network, model, entries: entries)
+    }
+
+    private func entriesByDomain() -> [UInt16: [FDB.Entry]] {
+        // The switch's own address is nobody's host.
+        Dictionary(
+            grouping: fabric.fdb.entries(now: now).filter { $0.port != PortNumber.switchItself }
+        ) { $0.key.domain }
     }
 
     private func info(

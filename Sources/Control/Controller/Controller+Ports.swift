@@ -119,6 +119,9 @@ extension Controller {
 
     func state(of port: LivePort) -> (PortState, String?) {
         guard port.spec.up else { return (.down, "declared 'up: false'") }
+        if let hold = port.hold {
+            return (.down, "held down for \(hold.seconds) s: \(hold.reason)")
+        }
         switch port.condition {
         case .up: return (.up, nil)
         case .down(let reason): return (.down, reason)

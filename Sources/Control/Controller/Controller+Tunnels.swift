@@ -103,6 +103,7 @@ extension Controller {
                 } else {
                     log.notice("tunnel '\(new.spec.name)' is up")
                 }
+                noteState(of: new)
             }
             if matters { publishAndWait() }
         }

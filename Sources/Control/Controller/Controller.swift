@@ -65,6 +65,12 @@ package final class Controller: Sendable {
     let nextLease = Atomic<UInt64>(0)
     let paths: UnderlayMonitor
     let probes: TunnelProbes
+    /// What happened.
+    package let journal = EventJournal()
+    let watch: SwitchWatch
+    /// Where holds and releases wait for the lock of changes, in order.
+    let holds = DispatchQueue(label: "heddle-holds")
+    let nextHold = Atomic<UInt64>(0)
 
     /// Loads the state and starts the workers; nothing is attached yet.
     package init(options: Options, log: Logger) throws {
@@ -86,11 +92,13 @@ package final class Controller: Sendable {
         watcher = try LinkWatcher(log: log)
         paths = try UnderlayMonitor(log: log)
         probes = try TunnelProbes(fabric: fabric, log: log)
+        watch = try SwitchWatch(fabric: fabric, journal: journal, instance: state.instance)
         for thread in threads { try thread.start() }
         try peerLoop.start()
         recoverNamespaces()
         watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }
         try paths.start { [weak self] states in self?.follow(states) }
+        try watch.start(for: self)
     }
 
     /// Namespaces that an earlier run made and that still exist are ours again.
@@ -117,6 +125,8 @@ package final class Controller: Sendable {
         watcher.stop()
         paths.stop()
         probes.stop()
+        watch.stop()
+        journal.close()
         sflow.withLock { $0 }?.stop()
     }
 

@@ -23,6 +23,13 @@ struct FDBUpdate {
             let limit = UInt32(port.spec.fdbLimit ?? after.bridge.portFDBLimit)
             controller.fdbCommand(.setPortLimit(limit, port: port.number))
         }
+        // A network that goes takes its entry along, as a flush by its domain includes static ones.
+        for (name, domain) in after.domains where before.domains[name] != domain {
+            controller.fdbCommand(
+                .addStatic(
+                    FDBKey(domain: domain, address: controller.watch.ownAddress),
+                    port: PortNumber.switchItself))
+        }
         let wanted = after.wantedStaticEntries
         let numbers = Dictionary(
             after.countedNames.map { ($0.name, $0.number) }, uniquingKeysWith: { first, _ in first }

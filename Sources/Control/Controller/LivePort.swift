@@ -20,6 +20,8 @@ struct LivePort: Sendable {
     var template: String?
     /// Set while a client's connection holds the port.
     var lease: UInt64?
+    /// Set while the switch itself keeps the port down.
+    var hold: Hold?
 
     /// Whether the port has a device that Heddle made.
     var ownsDevice: Bool { device?.isOurs == true }
@@ -54,6 +56,15 @@ struct LivePort: Sendable {
         case .device(.match): false
         case .device, .vhostUser, .socket: condition == .up
         }
+    }
+
+    /// That the port is kept down, because of a loop say.
+    struct Hold: Sendable, Equatable {
+        var seconds: Int
+        /// A clause: `it is in a loop with port 'a'`.
+        var reason: String
+        /// Tells this hold from a later one.
+        var number: UInt64
     }
 
     struct Device: Sendable {

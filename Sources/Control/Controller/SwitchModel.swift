@@ -113,7 +113,7 @@ struct SwitchModel: Sendable {
             ports: ports.compactMap { port in
                 membership(port.spec.membership).map {
                     PortConfiguration(
-                        number: port.number, membership: $0, isUp: port.spec.up,
+                        number: port.number, membership: $0, isUp: port.spec.up && port.hold == nil,
                         isIsolated: port.spec.isolated, isSticky: port.spec.sticky,
                         hasPeer: port.hasPeer, worker: Int(port.number) % workers,
                         port: port.attachment)

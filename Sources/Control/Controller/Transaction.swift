@@ -372,6 +372,7 @@ struct Transaction {
             failures.isEmpty
                 ? "everything done before it was undone; the switch is as it was" : "")
         lines += failures
+        controller.noteRollback(lines.filter { !$0.isEmpty })
         return Failure(lines: lines.filter { !$0.isEmpty })
     }
 
@@ -399,6 +400,7 @@ struct Transaction {
         undos = []
         controller.save(state)
         controller.fabric.reclaim()
+        controller.noteChange(from: before, to: model)
         controller.watcher.watch(model)
         controller.followTunnels(model)
     }

@@ -126,6 +126,8 @@ package struct Daemon {
         Daemon.notify("READY=1")
         waitForEnd(signals, controller: controller, log: log)
         Daemon.notify("STOPPING=1")
+        // Whoever waits for the next event would hold the server up.
+        controller.journal.close()
         server.stop()
         data.stop()
         nics?.stop()

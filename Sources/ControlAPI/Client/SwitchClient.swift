@@ -82,6 +82,19 @@ package struct SwitchClient: Sendable {
 
     package func stats() throws(ClientError) -> StatsInfo { try get(HTTPTarget("v1", "stats")) }
 
+    /// Events after number `since`; waits for one up to `wait` seconds, which are 10 at most.
+    package func events(
+        since: UInt64? = nil, kind: String? = nil, wait: Int? = nil
+    ) throws(ClientError) -> EventList {
+        try get(
+            HTTPTarget("v1", "events").with("since", since.map { "\($0)" }).with("kind", kind)
+                .with("wait", wait.map { "\($0)" }))
+    }
+
+    package func who(_ query: String) throws(ClientError) -> WhoResult {
+        try get(HTTPTarget("v1", "who").with("query", query))
+    }
+
     private func get<Value: APIValue>(_ target: HTTPTarget) throws(ClientError) -> Value {
         try decode(http.send("GET", target.text))
     }

@@ -146,6 +146,12 @@ extension MappingKind {
                 "port-fdb-limit", .integer(SwitchSpec.fdbLimitRange),
                 "Addresses learned at most on a port that sets no limit of its own (8192)."),
             KeyKind(
+                "loop-hold", .seconds(SwitchSpec.loopHoldSecondsRange),
+                "How long an access port of a loop is taken down; without it loops are told only."),
+            KeyKind(
+                "loop-probe", .seconds(SwitchSpec.loopProbeSecondsRange),
+                "How often to look for loops besides when ports come up or addresses move."),
+            KeyKind(
                 "recorder", .boolean,
                 "Whether the flight recorder keeps the last seconds of traffic (true)."),
             KeyKind(

@@ -67,6 +67,8 @@ struct TopologyDecoder {
             bridge.fdbLimit = section.integer("fdb-limit") ?? bridge.fdbLimit
             bridge.portFDBLimit =
                 section.integer("port-fdb-limit") ?? min(bridge.portFDBLimit, bridge.fdbLimit)
+            bridge.loopHoldSeconds = section.integer("loop-hold")
+            bridge.loopProbeSeconds = section.integer("loop-probe")
             bridge.sflow = section.section("sflow").flatMap(sflow)
             bridge.recorder = section.boolean("recorder") ?? bridge.recorder
         }

@@ -174,6 +174,12 @@ extension SwitchSpec {
             change("ageing", ageingSeconds, other.ageingSeconds) { "\($0)s" },
             change("fdb-limit", fdbLimit, other.fdbLimit, String.init),
             change("port-fdb-limit", portFDBLimit, other.portFDBLimit, String.init),
+            change("loop-hold", loopHoldSeconds, other.loopHoldSeconds) {
+                $0.map { "\($0)s" } ?? "off"
+            },
+            change("loop-probe", loopProbeSeconds, other.loopProbeSeconds) {
+                $0.map { "\($0)s" } ?? "off"
+            },
             change("recorder", recorder, other.recorder, onOff),
             change("sflow", sflow, other.sflow) { $0?.facts ?? "off" },
         ].compactMap(\.self).joined(separator: ", ")

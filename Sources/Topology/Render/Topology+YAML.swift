@@ -38,6 +38,8 @@ extension SwitchSpec {
         if portFDBLimit != min(usual.portFDBLimit, fdbLimit) {
             entries.append("port-fdb-limit: \(portFDBLimit)")
         }
+        if let loopHoldSeconds { entries.append("loop-hold: \(loopHoldSeconds)s") }
+        if let loopProbeSeconds { entries.append("loop-probe: \(loopProbeSeconds)s") }
         if !recorder { entries.append("recorder: false") }
         if let sflow {
             entries.append("sflow: {\(sflow.yamlEntries.joined(separator: ", "))}")
