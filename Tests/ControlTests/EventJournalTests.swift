@@ -124,14 +124,20 @@ struct EventJournalTests {
         #expect(try await woken.events.isEmpty)
     }
 
-    @Test("those who asked are called with each event as it is listed")
-    func callbacks() {
+    @Test("each event is offered to the recorder, and listed with the recording that it got")
+    func recordings() {
         let journal = EventJournal()
-        let seen = Mutex<[EventInfo]>([])
-        journal.onEvent { event in seen.withLock { $0.append(event) } }
+        let seen = Mutex<[EventKind]>([])
+        journal.setFreezer { event in
+            seen.withLock { seen in
+                seen.append(event.kind)
+                return seen.count == 1 ? nil : seen.count
+            }
+        }
         journal.tell(Self.down("a"))
+        #expect(journal.events().events.map(\.recording) == [nil])
         journal.tell(Self.down("a"))
-        #expect(seen.withLock { $0.map(\.count) } == [1, 2])
-        #expect(seen.withLock { $0.last } == journal.events().events.last)
+        #expect(journal.events().events.map(\.recording) == [2], "the same event, again")
+        #expect(seen.withLock { $0 } == [.portDown, .portDown])
     }
 }

@@ -38,21 +38,22 @@ struct RecordingShelf {
         return recorder
     }
 
-    /// The number of the recording that tells of an event of this moment: a new one, or one that was
-    /// made a moment ago. Nil when nothing is recorded.
-    mutating func freeze(
-        _ cause: String, at time: Date, frames: () -> [RecordedFrame]
-    ) -> Int? {
+    /// The number of the recording that tells of an event of this moment: one that was made a moment
+    /// ago, or a new one, whose frames are then to be put in. Nil when nothing is recorded.
+    mutating func reserve(_ cause: String, at time: Date) -> (number: Int, isNew: Bool)? {
         guard recorder != nil else { return nil }
         if let last = recordings.last, time.timeIntervalSince(last.time) < RecordingShelf.pause {
-            return last.number
+            return (last.number, false)
         }
-        let recording = Recording(
-            number: nextNumber, time: time, cause: cause,
-            frames: Array(frames().suffix(RecordingShelf.frameLimit)))
+        recordings.append(
+            Recording(number: nextNumber, time: time, cause: cause, frames: []))
         nextNumber += 1
-        recordings.append(recording)
         if recordings.count > RecordingShelf.limit { recordings.removeFirst() }
-        return recording.number
+        return (nextNumber - 1, true)
+    }
+
+    mutating func put(_ frames: [RecordedFrame], into number: Int) {
+        guard let place = recordings.lastIndex(where: { $0.number == number }) else { return }
+        recordings[place].frames = Array(frames.suffix(RecordingShelf.frameLimit))
     }
 }

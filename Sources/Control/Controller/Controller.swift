@@ -53,6 +53,8 @@ package final class Controller: Sendable {
     /// Tells a collector what passes; changed with `changes` held.
     let sflow = Mutex<SFlowExporter?>(nil)
     let recordings = Mutex(RecordingShelf())
+    /// Where copies of the flight recorder are made.
+    let freezing = DispatchQueue(label: "heddle-recorder")
     let origins = Mutex(CounterOrigins())
     /// Set with `changes` held, when nothing may change any more.
     private let hasStopped = Atomic<Bool>(false)
@@ -95,6 +97,7 @@ package final class Controller: Sendable {
         watch = try SwitchWatch(fabric: fabric, journal: journal, instance: state.instance)
         for thread in threads { try thread.start() }
         try peerLoop.start()
+        freezeRecordings()
         recoverNamespaces()
         watcher.start { [weak self] namespace, event in self?.handle(event, in: namespace) }
         try paths.start { [weak self] states in self?.follow(states) }

@@ -43,7 +43,7 @@ package struct SwitchEvent: Sendable {
 /// with one more in its count: whoever follows by number hears of it again, and what flaps all night
 /// holds one or two places and not all of them. Its first time stays.
 ///
-/// Followers wait on a semaphore each; callbacks run on the thread that tells, outside the lock.
+/// Followers wait on a semaphore each; the freezer runs on the thread that tells, outside the lock.
 ///
 /// Not here: who decides that something happened. Nothing is on disk: a restart forgets.
 ///
@@ -55,6 +55,7 @@ package final class EventJournal: Sendable {
         var first: Date
         var last: Date
         var count: Int
+        var recording: Int?
     }
 
     private struct State {
@@ -63,7 +64,7 @@ package final class EventJournal: Sendable {
         var last: UInt64 = 0
         var totals: [EventKind: UInt64] = [:]
         var waiters: [DispatchSemaphore] = []
-        var handlers: [@Sendable (EventInfo) -> Void] = []
+        var freezer: (@Sendable (SwitchEvent) -> Int?)?
         var isClosed = false
     }
 
@@ -85,18 +86,21 @@ package final class EventJournal: Sendable {
         self.clock = clock
     }
 
-    /// Has `handler` called for every event from now on, on the thread that tells of it; it must not
-    /// take its time.
-    package func onEvent(_ handler: @escaping @Sendable (EventInfo) -> Void) {
-        state.withLock { $0.handlers.append(handler) }
+    /// Has `freezer` called for every event from now on, on the thread that tells of it and with
+    /// whatever it holds locked: it must not take its time. It gives the number of the recording that
+    /// shows the event.
+    package func setFreezer(_ freezer: @escaping @Sendable (SwitchEvent) -> Int?) {
+        state.withLock { $0.freezer = freezer }
     }
 
     package func tell(_ event: SwitchEvent) {
         let now = clock()
-        let (info, handlers, waiters) = state.withLock { state in
+        let recording = state.withLock(\.freezer)?(event)
+        let waiters = state.withLock { state in
             state.last += 1
             state.totals[event.kind, default: 0] += 1
             var entry = Entry(event: event, number: state.last, first: now, last: now, count: 1)
+            entry.recording = recording
             let from = max(0, state.entries.count - EventJournal.searchCount)
             if let place = state.entries[from...].lastIndex(where: { $0.event.isSame(as: event) }),
                 now.timeIntervalSince(state.entries[place].last) < EventJournal.mergeSeconds
@@ -112,10 +116,9 @@ package final class EventJournal: Sendable {
             }
             let waiters = state.waiters
             state.waiters = []
-            return (EventJournal.info(entry), state.handlers, waiters)
+            return waiters
         }
         for waiter in waiters { waiter.signal() }
-        for handler in handlers { handler(info) }
     }
 
     /// The events after number `since`, at most the newest ``capacity``; `wait` seconds at most until
@@ -164,7 +167,8 @@ package final class EventJournal: Sendable {
             number: entry.number, time: text(entry.last), kind: event.kind.rawValue,
             severity: event.severity, count: entry.count, firstTime: text(entry.first),
             port: event.port, otherPort: event.otherPort, network: event.network,
-            tunnel: event.tunnel, sentence: event.sentence, remedy: event.remedy)
+            tunnel: event.tunnel, sentence: event.sentence, remedy: event.remedy,
+            recording: entry.recording)
     }
 
     private static func text(_ time: Date) -> String {

@@ -42,11 +42,13 @@ package struct EventInfo: APIValue {
     package var tunnel: String?
     package var sentence: String
     package var remedy: String?
+    /// The frozen copy of the flight recorder that shows the seconds before it.
+    package var recording: Int?
 
     package init(
         number: UInt64, time: String, kind: String, severity: EventSeverity, count: Int = 1,
         firstTime: String, port: String? = nil, otherPort: String? = nil, network: String? = nil,
-        tunnel: String? = nil, sentence: String, remedy: String? = nil
+        tunnel: String? = nil, sentence: String, remedy: String? = nil, recording: Int? = nil
     ) {
         self.number = number
         self.time = time
@@ -60,6 +62,7 @@ package struct EventInfo: APIValue {
         self.tunnel = tunnel
         self.sentence = sentence
         self.remedy = remedy
+        self.recording = recording
     }
 
     package enum CodingKeys: String, CodingKey {
@@ -75,6 +78,7 @@ package struct EventInfo: APIValue {
         case tunnel
         case sentence
         case remedy
+        case recording
     }
 
     package static let schema = APISchema(
@@ -96,6 +100,9 @@ package struct EventInfo: APIValue {
             .init("tunnel", .string, optional: true, "Tunnel that it is about."),
             .init("sentence", .string, "What happened."),
             .init("remedy", .string, optional: true, "What to do about it."),
+            .init(
+                "recording", .integer, optional: true,
+                "Number of the recording that has the frames of the seconds before it."),
         ])
 }
 

@@ -30,10 +30,11 @@ package final class FlightRecorder: @unchecked Sendable {
         for ring in rings { ring.deallocate() }
     }
 
-    /// Everything recorded at or after monotonic `time`, in order of time.
-    package func frames(since time: UInt64) -> [RecordedFrame] {
+    /// Everything recorded at or after monotonic `time`, in order of time; of each worker the newest
+    /// `limit` frames.
+    package func frames(since time: UInt64, limit: Int = .max) -> [RecordedFrame] {
         var found: [RecordedFrame] = []
-        for ring in rings { ring.collect(since: time, into: &found) }
+        for ring in rings { ring.collect(since: time, limit: limit, into: &found) }
         if rings.count > 1 { found.sort { $0.record.time < $1.record.time } }
         return found
     }
@@ -137,10 +138,11 @@ struct FlightRing: @unchecked Sendable {
     }
 
     /// Any thread: adds what was recorded at or after `time`.
-    func collect(since time: UInt64, into found: inout [RecordedFrame]) {
+    func collect(since time: UInt64, limit: Int, into found: inout [RecordedFrame]) {
         let end = state.pointee.next.load(ordering: .acquiring)
         let capacity = mask &+ 1
-        let start = end > capacity ? end &- capacity : 0
+        let count = min(capacity, UInt64(limit))
+        let start = end > count ? end &- count : 0
         let first = found.count
         var indices: [UInt64] = []
         for index in start..<end {

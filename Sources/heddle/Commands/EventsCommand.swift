@@ -87,7 +87,7 @@ func eventsText(_ list: EventList) -> String {
     for event in list.events {
         table.append(
             Table.Cell(eventTime(event.time)), Table.Cell(event.kind, event.severity.style),
-            Table.Cell(event.count), Table.Cell(event.sentence))
+            Table.Cell(event.count), Table.Cell(event.sentence + recorded(event)))
     }
     var text = table.rendered()
     var told: Set<String> = []
@@ -98,11 +98,16 @@ func eventsText(_ list: EventList) -> String {
     return text
 }
 
+private func recorded(_ event: EventInfo) -> String {
+    event.recording.map { " [recording \($0)]" } ?? ""
+}
+
 /// An event as it is shown when it happens.
 func eventLines(_ event: EventInfo) -> String {
     let times = event.count > 1 ? " (\(event.count) times)" : ""
     let kind = Terminal.styled(printable(event.kind), event.severity.style)
-    var text = "\(eventTime(event.time))  \(kind)  \(printable(event.sentence))\(times)\n"
+    var text = "\(eventTime(event.time))  \(kind)  \(printable(event.sentence))\(times)"
+    text += recorded(event) + "\n"
     if let remedy = event.remedy { text += "    \(printable(remedy))\n" }
     return text
 }

@@ -20,7 +20,8 @@ struct ExtcapCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where to install; where tshark says that Wireshark looks if not given.", valueName: "path"))
+            "Where to install; where tshark says that Wireshark looks if not given.",
+            valueName: "path"))
     var folder: String?
     @Flag(help: "Remove what was installed.") var remove = false
 

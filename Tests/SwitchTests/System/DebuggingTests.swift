@@ -201,6 +201,26 @@ extension SystemTests {
             }
         }
 
+        @Test("an event freezes the seconds before it, and names the copy")
+        func frozen() throws {
+            try withExample("quickstart") { lab in
+                #expect(try lab.ping(from: "web-1", "10.10.0.2"))
+                try lab.sh("ip link set db-1 down", in: "db-1")
+                #expect(try lab.port("db-1", becomes: .down))
+                let events = try lab.json("events", "--kind", "port-down", as: EventList.self)
+                let number = try #require(events.events.last?.recording)
+                #expect(try lab.heddle("events").text.contains("[recording \(number)]"))
+                // What comes later is not in it.
+                #expect(try lab.ping(from: "web-2", "10.10.0.1"))
+                let file = lab.directory + "/frozen.pcapng"
+                let written = try lab.heddle(
+                    "capture", "web-1", "--recording", "\(number)", "-w", file, "icmp[0] = 8")
+                #expect(written.status == 0, "\(written.standardError)")
+                let packets = try parsed(file).packets
+                #expect(packets.count == 2 && packets.allSatisfy { $0.direction == .inbound })
+            }
+        }
+
         @Test("a capture goes on in files of limited size, each of which can be opened alone")
         func files() throws {
             try withExample("quickstart") { lab in

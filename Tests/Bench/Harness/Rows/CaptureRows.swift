@@ -33,7 +33,8 @@ private struct CapturingSystem: System {
         try heddle.start(at: site)
         let file = "\(site.directory)/capture.pcapng"
         let capture = try site.start([
-            heddle.binary, "capture", "--socket", "\(site.directory)/heddle.sock", "-w", file, filter,
+            heddle.binary, "capture", "--socket", "\(site.directory)/heddle.sock", "-w", file,
+            filter,
         ])
         try capture.wait("the capture's beginning") {
             (FileManager.default.contents(atPath: file)?.count ?? 0) > 0
