@@ -102,7 +102,7 @@ extension SystemTests {
                 #expect(try lab.drops("reserved-vlan", port: "fw-1") == 1)
                 #expect(try lab.drops("tag-on-access", port: "web-2") == 1)
                 let table = try lab.heddle("drops")
-                #expect(table.text.contains("the frame's VLAN is not in the port's trunk"))
+                #expect(table.text.contains("vlan-not-allowed on fw-1: VLAN 30 is not in trunk"))
             }
         }
 

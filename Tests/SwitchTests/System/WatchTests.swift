@@ -322,7 +322,7 @@ extension SystemTests {
                 #expect(try events(lab, .portDetached).map(\.port) == ["c"])
 
                 // A device that is in the way: the apply is undone.
-                try lab.sh("ip netns add d && ip -n d link add dev d type dummy")
+                try lab.sh("ip netns add d && ip -n d link add dev d type bridge")
                 let file = try lab.file(
                     "d.yaml", Self.topology(more: "  d: {network: blue, tap: {namespace: d}}"))
                 #expect(try lab.heddle("topology", "apply", file).status == 1)
