@@ -160,8 +160,11 @@ extension SystemTests {
                 let process = try lab.startSwitch(example("quickstart"))
                 let (stopped, _) = try capture(lab, ["web-1"])
                 try stopped.send(SIGSTOP)
-                let running = try lab.start([Lab.heddlePath, "capture", "-w", "/dev/null"])
-                usleep(300_000)
+                let second = lab.directory + "/running.pcapng"
+                let running = try lab.start([Lab.heddlePath, "capture", "-w", second])
+                try running.wait("the capture has begun") { _ in
+                    (FileManager.default.contents(atPath: second)?.count ?? 0) > 0
+                }
                 try process.finish(seconds: 10)
                 #expect(try running.waitForEnd() == 0, "\(running.standardError)")
                 try stopped.send(SIGCONT)
