@@ -38,6 +38,8 @@ package final class FilterProgram: @unchecked Sendable {
 
     private let instructions: UnsafeMutablePointer<Instruction>
     private let count: Int
+    /// Whether it has a use for memory, which few filters have.
+    private let usesRegisters: Bool
 
     /// Nil for a program that does not pass the checks.
     package init?(_ program: [Instruction]) {
@@ -48,6 +50,7 @@ package final class FilterProgram: @unchecked Sendable {
             program[program.count - 1].code & 0x07 == 0x06
         else { return nil }
         count = program.count
+        usesRegisters = program.contains { [0x60, 0x61, 0x02, 0x03].contains($0.code) }
         instructions = .allocate(capacity: program.count)
         instructions.initialize(from: program, count: program.count)
     }
@@ -73,71 +76,81 @@ package final class FilterProgram: @unchecked Sendable {
 
     /// Runs the program over the first bytes of a frame that has `frameByteCount` in all.
     package func run(_ bytes: UnsafeRawBufferPointer, frameByteCount: Int) -> Outcome {
-        guard let base = bytes.baseAddress else { return .mismatch }
-        var a: UInt32 = 0
-        var x: UInt32 = 0
+        let none = UnsafeMutableBufferPointer<UInt32>(start: nil, count: 0)
+        guard usesRegisters else { return run(bytes, frameByteCount, none) }
         return withUnsafeTemporaryAllocation(
             of: UInt32.self, capacity: FilterProgram.registerCount
         ) { registers in
             registers.initialize(repeating: 0)
-            var place = 0
-            while place < count {
-                let one = instructions[place]
-                place &+= 1
-                let k = one.constant
-                switch one.code {
-                // Loads: absolute, then relative to x.
-                case 0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0xB1:
-                    let isRelative = one.code & 0x40 != 0
-                    let offset = Int(k) &+ (isRelative ? Int(x) : 0)
-                    let width = one.code & 0x18 == 0 ? 4 : one.code & 0x18 == 0x08 ? 2 : 1
-                    let needed = one.code == 0xB1 ? 1 : width
-                    guard offset &+ needed <= bytes.count else {
-                        return offset &+ needed <= frameByteCount ? .needsMore : .mismatch
+            return run(bytes, frameByteCount, registers)
+        }
+    }
+
+    @inline(__always)
+    private func run(
+        _ bytes: UnsafeRawBufferPointer, _ frameByteCount: Int,
+        _ registers: UnsafeMutableBufferPointer<UInt32>
+    ) -> Outcome {
+        guard let base = bytes.baseAddress else { return .mismatch }
+        var a: UInt32 = 0
+        var x: UInt32 = 0
+        var place = 0
+        while place < count {
+            let one = instructions[place]
+            place &+= 1
+            let k = one.constant
+            switch one.code {
+            // Loads: absolute, then relative to x.
+            case 0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0xB1:
+                let isRelative = one.code & 0x40 != 0
+                let offset = Int(k) &+ (isRelative ? Int(x) : 0)
+                let width = one.code & 0x18 == 0 ? 4 : one.code & 0x18 == 0x08 ? 2 : 1
+                let needed = one.code == 0xB1 ? 1 : width
+                guard offset &+ needed <= bytes.count else {
+                    return offset &+ needed <= frameByteCount ? .needsMore : .mismatch
+                }
+                if one.code == 0xB1 {
+                    x = UInt32(base.load(fromByteOffset: offset, as: UInt8.self) & 0x0F) * 4
+                } else if width == 4 {
+                    a = base.loadBigEndian(offset)
+                } else if width == 2 {
+                    a = UInt32(base.loadBigEndian(offset, as: UInt16.self))
+                } else {
+                    a = UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
+                }
+            case 0x00: a = k
+            case 0x01: x = k
+            case 0x80: a = UInt32(truncatingIfNeeded: frameByteCount)
+            case 0x81: x = UInt32(truncatingIfNeeded: frameByteCount)
+            case 0x60: a = registers[Int(k)]
+            case 0x61: x = registers[Int(k)]
+            case 0x02: registers[Int(k)] = a
+            case 0x03: registers[Int(k)] = x
+            case 0x07: x = a
+            case 0x87: a = x
+            case 0x05: place &+= Int(k)
+            case 0x06: return k == 0 ? .mismatch : .match
+            case 0x16: return a == 0 ? .mismatch : .match
+            default:
+                let operand = one.code & 0x08 != 0 ? x : k
+                if one.code & 0x07 == 0x05 {
+                    let holds: Bool
+                    switch one.code & 0xF0 {
+                    case 0x10: holds = a == operand
+                    case 0x20: holds = a > operand
+                    case 0x30: holds = a >= operand
+                    default: holds = a & operand != 0
                     }
-                    if one.code == 0xB1 {
-                        x = UInt32(base.load(fromByteOffset: offset, as: UInt8.self) & 0x0F) * 4
-                    } else if width == 4 {
-                        a = base.loadBigEndian(offset)
-                    } else if width == 2 {
-                        a = UInt32(base.loadBigEndian(offset, as: UInt16.self))
-                    } else {
-                        a = UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
+                    place &+= Int(holds ? one.jumpTrue : one.jumpFalse)
+                } else {
+                    guard let result = FilterProgram.compute(one.code, a, operand) else {
+                        return .mismatch
                     }
-                case 0x00: a = k
-                case 0x01: x = k
-                case 0x80: a = UInt32(truncatingIfNeeded: frameByteCount)
-                case 0x81: x = UInt32(truncatingIfNeeded: frameByteCount)
-                case 0x60: a = registers[Int(k)]
-                case 0x61: x = registers[Int(k)]
-                case 0x02: registers[Int(k)] = a
-                case 0x03: registers[Int(k)] = x
-                case 0x07: x = a
-                case 0x87: a = x
-                case 0x05: place &+= Int(k)
-                case 0x06: return k == 0 ? .mismatch : .match
-                case 0x16: return a == 0 ? .mismatch : .match
-                default:
-                    let operand = one.code & 0x08 != 0 ? x : k
-                    if one.code & 0x07 == 0x05 {
-                        let holds: Bool
-                        switch one.code & 0xF0 {
-                        case 0x10: holds = a == operand
-                        case 0x20: holds = a > operand
-                        case 0x30: holds = a >= operand
-                        default: holds = a & operand != 0
-                        }
-                        place &+= Int(holds ? one.jumpTrue : one.jumpFalse)
-                    } else {
-                        guard let result = FilterProgram.compute(one.code, a, operand) else {
-                            return .mismatch
-                        }
-                        a = result
-                    }
+                    a = result
                 }
             }
-            return .mismatch
         }
+        return .mismatch
     }
 
     /// Nil for a division by zero, which ends a program.
