@@ -9,7 +9,8 @@ import Ports
 ///
 /// The switch never waits for it: a client that reads too slowly fills its socket, then the rings,
 /// and from then on records are lost and counted in the interface statistics. The thread looks at the
-/// rings every five milliseconds. Records of several workers are merged by time: what is younger than
+/// rings every twenty milliseconds, every five while they fill, and hands over what it has when that is
+/// worth a message or twenty times a second: a capture of little costs little. Records of several workers are merged by time: what is younger than
 /// a look is left for the next one, as another worker may yet publish something older.
 struct CaptureService {
     let controller: Controller
@@ -17,7 +18,15 @@ struct CaptureService {
 
     /// Bytes that a message to the client holds at most, one long frame's block aside.
     private static let messageByteCount = 48 << 10
-    private static let interval: UInt32 = 5_000
+    /// Microseconds between looks.
+    private static let busyInterval: UInt32 = 5_000
+    private static let quietInterval: UInt32 = 20_000
+    /// Bytes of a look that is followed by another soon: a fraction of a ring.
+    private static let busyByteCount = 32 << 10
+    /// Records taken at a look, and at the last one: as many as rings hold.
+    private static let lookLimit = 16_384
+    private static let lastLookLimit = 262_144
+    private static let handoverNanoseconds: UInt64 = 50_000_000
 
     func run(_ request: CaptureRequest, until isStopping: () -> Bool) throws {
         let plan: CapturePlan
@@ -76,25 +85,39 @@ struct CaptureService {
         output.begin()
         try send(&output.bytes, until: isStopping)
         var isOver = false
+        var lastHandover = WorkerThread.monotonicNanoseconds()
         while !isOver {
             isOver = isStopping() || clientWantsEnd()
+            let now = WorkerThread.monotonicNanoseconds()
             // At the end, what is still in the rings belongs to the capture.
             let horizon =
                 isOver || tap.rings.count == 1
                 ? UInt64.max
-                : WorkerThread.monotonicNanoseconds() - UInt64(CaptureService.interval) * 1000
-            var isIdle = true
-            while !output.isOver, let ring = oldest(tap, before: horizon),
-                ring.consume({ record, bytes in output.add(record, bytes) })
+                : now - UInt64(CaptureService.busyInterval) * 1000
+            var taken = 0
+            // A flood may come faster than it is taken: the client is listened to in between.
+            var left = isOver ? CaptureService.lastLookLimit : CaptureService.lookLimit
+            while left > 0, !output.isOver, let ring = oldest(tap, before: horizon),
+                ring.consume({ record, bytes in
+                    taken += bytes.count
+                    output.add(record, bytes)
+                })
             {
-                isIdle = false
+                left -= 1
                 if output.bytes.count >= CaptureService.messageByteCount {
                     try send(&output.bytes, until: isStopping)
                 }
             }
-            try send(&output.bytes, until: isStopping)
+            if now - lastHandover >= CaptureService.handoverNanoseconds {
+                try send(&output.bytes, until: isStopping)
+                lastHandover = now
+            }
             if output.isOver { isOver = true }
-            if isIdle, !isOver { usleep(CaptureService.interval) }
+            if !isOver, left > 0 {
+                usleep(
+                    taken > CaptureService.busyByteCount
+                        ? CaptureService.busyInterval : CaptureService.quietInterval)
+            }
         }
         var rejected: [UInt16: UInt64] = [:]
         for point in output.portNumbers { rejected[point] = tap.rejected(port: point) }

@@ -158,9 +158,12 @@ package final class SeqpacketSocket: Sendable {
     package func receive(
         upTo byteCount: Int = 64 << 10, descriptors capacity: Int = maximumDescriptorCount
     ) throws(SystemError) -> Reception {
-        var bytes = [UInt8](repeating: 0, count: byteCount)
+        var bytes: [UInt8] = []
         var descriptors: [FileDescriptor] = []
         while true {
+            // How long it is: most messages are much shorter than they might be.
+            let length = recv(raw, nil, 0, Int32(MSG_PEEK | MSG_TRUNC))
+            bytes = [UInt8](repeating: 0, count: min(max(length, 1), byteCount))
             var flags: Int32 = 0
             let (received, errno) = Self.withMessage(&bytes, descriptorCapacity: capacity) {
                 message in
@@ -185,8 +188,8 @@ package final class SeqpacketSocket: Sendable {
                 throw SystemError("receive from the peer", .messageTooLong)
             }
             if received == 0 { return .closed }
-            return .message(
-                Message(bytes: Array(bytes[..<received]), descriptors: descriptors))
+            if received < bytes.count { bytes.removeLast(bytes.count - received) }
+            return .message(Message(bytes: bytes, descriptors: descriptors))
         }
     }
 

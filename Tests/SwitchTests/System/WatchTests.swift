@@ -328,6 +328,7 @@ extension SystemTests {
                 #expect(try lab.heddle("topology", "apply", file).status == 1)
                 let rollback = try #require(try events(lab, .rollback).last)
                 #expect(rollback.severity == .error && rollback.sentence.contains("port d"))
+                try lab.sh("ip netns del d")
             }
         }
 
