@@ -163,6 +163,14 @@ package final class SeqpacketSocket: Sendable {
         while true {
             // How long it is: most messages are much shorter than they might be.
             let length = recv(raw, nil, 0, Int32(MSG_PEEK | MSG_TRUNC))
+            if length < 0 {
+                switch Errno.current {
+                case .interrupted: continue
+                case .wouldBlock: return .wouldBlock
+                case .connectionReset: return .closed
+                case let errno: throw SystemError("receive from the peer", errno)
+                }
+            }
             bytes = [UInt8](repeating: 0, count: min(max(length, 1), byteCount))
             var flags: Int32 = 0
             let (received, errno) = Self.withMessage(&bytes, descriptorCapacity: capacity) {
