@@ -3,9 +3,9 @@ import GateHooks
 
 /// A worker between ports in memory, on the calling thread.
 ///
-/// Measured are the worker's rounds, the clock reading that a forwarding thread does in each of
-/// them included; putting the frames into the ports is not. What the switch transmits is counted
-/// and forgotten.
+/// The flight recorder is on, as it is in a switch. Measured are the worker's rounds, the clock reading
+/// that a forwarding thread does in each of them included; putting the frames into the ports is not.
+/// What the switch transmits is counted and forgotten.
 enum MemoryRun {
     /// Rounds before the measurement: every slot has then held a super-frame, every table its size.
     private static let warmUpBursts = TrafficMix.burstCount * 8
@@ -149,7 +149,7 @@ enum MemoryRun {
                     number: number, membership: membership,
                     isIsolated: number == 12 || number == 13,
                     port: number == 0 ? first : ports[Int(number)])
-            })
+            }, recorder: FlightRecorder(workers: 1))
     }
 
     private static func received(_ fabric: Fabric) -> UInt64 {
