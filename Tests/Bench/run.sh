@@ -4,7 +4,7 @@
 #
 #   Tests/Bench/run.sh [--full] [--only 'tap-*,aa-64'] [--output FILE]
 #
-# About 35 minutes, 110 with --full. Prints a table, writes .build/bench/results.json (with --only,
+# About 40 minutes, 120 with --full. Prints a table, writes .build/bench/results.json (with --only,
 # .build/bench/only.json). Exit code 0: every row was measured, whether or not it met its goal.
 set -eu
 cd "$(dirname "$0")/../.."
