@@ -59,7 +59,7 @@ extension Worker {
 
     /// Writes the verdict on a frame into the records that wait for it, and into the flight recorder.
     @inline(never)
-    func note(place: Int, _ verdict: Verdict, ingress: UInt16) {
+    mutating func note(place: Int, _ verdict: Verdict, ingress: UInt16) {
         if place < recordCount { recordFlight(place: place, verdict, ingress: ingress) }
         guard isCapturePending else { return }
         for number in snapshot.captures.indices {
@@ -78,7 +78,7 @@ extension Worker {
 
     /// Shows the captures the burst's records, now that they are complete.
     @inline(never)
-    func publishIngress() {
+    mutating func publishIngress() {
         for tap in snapshot.captures { tap.rings[index].publish() }
     }
 
@@ -111,7 +111,7 @@ extension Worker {
         }
     }
 
-    private func captureEgress(
+    private mutating func captureEgress(
         _ frame: UnsafeMutablePointer<Frame>, _ entry: TransmitEntry, domain: UInt16, port: UInt16,
         for tap: CaptureTap
     ) {
@@ -127,7 +127,7 @@ extension Worker {
     }
 
     /// A filter wants the frame in one piece; a tagged one lies in two.
-    private func passes(_ filter: FilterProgram?, _ entry: TransmitEntry) -> Bool {
+    private mutating func passes(_ filter: FilterProgram?, _ entry: TransmitEntry) -> Bool {
         guard let filter else { return true }
         let byteCount = entry.frameByteCount
         var outcome: FilterProgram.Outcome
@@ -148,7 +148,7 @@ extension Worker {
 
     /// As a filter sees a frame that ended: with the tag that was taken from it, and its bytes as far
     /// as they are in the slot.
-    func passes(_ filter: FilterProgram, _ frame: Frame) -> Bool {
+    mutating func passes(_ filter: FilterProgram, _ frame: Frame) -> Bool {
         var held = frame.buffer
         var byteCount = Int(frame.byteCount)
         if frame.tci != 0, held.count >= 12, let base = held.baseAddress {
@@ -165,13 +165,13 @@ extension Worker {
 
     /// What chains overflow into is transmitted in the middle of a burst, whose ingress records are
     /// not complete yet: then everything is published at the burst's end.
-    private func publish(_ tap: CaptureTap) {
+    private mutating func publish(_ tap: CaptureTap) {
         if !isCapturePending { tap.rings[index].publish() }
     }
 
     // MARK: Records
 
-    func record(
+    mutating func record(
         port: UInt16, _ point: FrameRecord.Point, of frame: UnsafePointer<Frame>?
     ) -> FrameRecord {
         var record = FrameRecord(port: port, point: point)
@@ -181,7 +181,7 @@ extension Worker {
     }
 
     /// The number of a frame, by where it lies; 0 for one of the switch's own.
-    private func id(of frame: UnsafePointer<Frame>?) -> UInt64 {
+    private mutating func id(of frame: UnsafePointer<Frame>?) -> UInt64 {
         guard let frame else { return 0 }
         let place = frame - UnsafePointer(burst.frames)
         if place >= 0, place < Burst.capacity { return burstID &+ UInt64(place) }

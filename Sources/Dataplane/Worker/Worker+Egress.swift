@@ -139,9 +139,6 @@ extension Worker {
                     run.frames &+= 1
                     run.bytes &+= UInt64(truncatingIfNeeded: entry.pointee.frameByteCount)
                     run.segments &+= UInt64(entryInfo[place].segmentCount)
-                } else {
-                    drop(
-                        entry.pointee.outcome, entryInfo[place].frame, port: port, domain: domain)
                 }
                 place &+= 1
             } while place < count && entryInfo[place].domain == domain
@@ -152,9 +149,20 @@ extension Worker {
             total.segments &+= run.segments
             start = place
         }
+        if total.frames != UInt64(count) { dropRefused(count, port: port) }
         counters.add(total.frames, .transmitted, port: port)
         counters.add(total.bytes, .transmittedBytes, port: port)
         counters.add(total.segments, .transmittedSegments, port: port)
+    }
+
+    /// Drops what the port did not take of the first `count` entries.
+    @inline(never)
+    private mutating func dropRefused(_ count: Int, port: UInt16) {
+        for place in 0..<count where entries[place].outcome != .none {
+            drop(
+                entries[place].outcome, entryInfo[place].frame, port: port,
+                domain: entryInfo[place].domain)
+        }
     }
 
     private mutating func dropChain(_ head: Int32, port: UInt16) {

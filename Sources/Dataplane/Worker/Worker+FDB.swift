@@ -16,7 +16,7 @@ extension Worker {
         fabric.fdb.sweep(now: tick)
     }
 
-    private func learnFromPeers() {
+    private mutating func learnFromPeers() {
         for peer in fabric.links where peer.index != index {
             while let request = peer.learns.pop() {
                 learnAsOwner(
@@ -27,7 +27,7 @@ extension Worker {
     }
 
     /// Learns, and tells the control side when that changed the table.
-    func learnAsOwner(_ key: FDBKey, port: UInt16, isSticky: Bool, at tick: UInt32) {
+    mutating func learnAsOwner(_ key: FDBKey, port: UInt16, isSticky: Bool, at tick: UInt32) {
         let kind: AddressNotice.Kind
         var previous = port
         switch fabric.fdb.learn(key, port: port, sticky: isSticky, now: tick) {

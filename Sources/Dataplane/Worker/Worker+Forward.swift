@@ -77,23 +77,14 @@ extension Worker {
             #if !HEDDLE_WITHOUT_CAPTURE
                 if place < noteCount { note(place: place, verdict, ingress: ingress) }
             #endif
-            switch verdict.action {
-            case .forward:
+            if verdict.action == .forward {
                 deliver(
                     place: place, to: verdict.egress, vid: verdict.egressVID, verdict.domain,
                     ingress: ingress)
-            case .flood:
-                if flood(place: place, ingress: ingress, domain: verdict.domain) {
-                    flooded &+= 1
-                    counters.add(1, .flooded, domain: verdict.domain)
-                    watchStation(place: place, ingress: ingress, domain: verdict.domain)
-                } else {
-                    drop(.floodNowhere, frame, port: ingress, domain: verdict.domain)
-                }
-            case .consume:
-                consume(place: place, ingress: ingress, domain: verdict.domain)
-            case .drop:
-                drop(verdict.reason, frame, port: ingress, domain: verdict.domain)
+            } else if verdict.action == .flood {
+                flooded &+= flood(place: place, ingress: ingress, domain: verdict.domain)
+            } else {
+                end(place: place, verdict, ingress: ingress)
             }
         }
         if home != 0 { counters.addReceived(tally, domain: home) }
@@ -123,8 +114,30 @@ extension Worker {
         // A full ring loses the request, not the frame: the next frame asks again.
     }
 
+    /// Ends a frame that goes nowhere.
+    @inline(never)
+    private mutating func end(place: Int, _ verdict: Verdict, ingress: UInt16) {
+        if verdict.action == .consume {
+            consume(place: place, ingress: ingress, domain: verdict.domain)
+        } else {
+            drop(verdict.reason, burst.frames + place, port: ingress, domain: verdict.domain)
+        }
+    }
+
+    /// Floods a frame and accounts for it; 1 when there was anybody to flood it to, otherwise 0.
+    @inline(never)
+    private mutating func flood(place: Int, ingress: UInt16, domain: UInt16) -> UInt64 {
+        guard deliverToMembers(place: place, ingress: ingress, domain: domain) else {
+            drop(.floodNowhere, burst.frames + place, port: ingress, domain: domain)
+            return 0
+        }
+        counters.add(1, .flooded, domain: domain)
+        watchStation(place: place, ingress: ingress, domain: domain)
+        return 1
+    }
+
     /// Delivers a frame to every member of the domain that it may reach; false when there is none.
-    private mutating func flood(place: Int, ingress: UInt16, domain: UInt16) -> Bool {
+    private mutating func deliverToMembers(place: Int, ingress: UInt16, domain: UInt16) -> Bool {
         let entry = snapshot.domains[Int(domain)]
         let flags = snapshot.ports[Int(ingress)].flags
         var reached = false

@@ -91,7 +91,7 @@ extension Worker {
         return true
     }
 
-    private func fitsTunnel(_ handoff: Handoff) -> Bool {
+    private mutating func fitsTunnel(_ handoff: Handoff) -> Bool {
         let egress = snapshot.ports[Int(handoff.egress)]
         guard egress.flags.contains(.tunnel) else { return true }
         return handoff.packetByteCount

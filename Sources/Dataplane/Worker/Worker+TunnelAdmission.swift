@@ -27,7 +27,7 @@ extension Worker {
     }
 
     /// Lowers the MSS that a SYN announces to what fits the tunnel.
-    func clampMSS(_ frame: UnsafeMutablePointer<Frame>, to tunnel: TunnelTable.Tunnel) {
+    mutating func clampMSS(_ frame: UnsafeMutablePointer<Frame>, to tunnel: TunnelTable.Tunnel) {
         _ = MSSClamp.apply(
             to: UnsafeMutableRawBufferPointer(
                 start: frame.pointee.bytes, count: frame.pointee.buffer.count),

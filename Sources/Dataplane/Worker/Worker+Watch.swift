@@ -22,7 +22,7 @@ extension Worker {
     }
 
     @inline(__always)
-    func recordFlight(place: Int, _ verdict: Verdict, ingress: UInt16) {
+    mutating func recordFlight(place: Int, _ verdict: Verdict, ingress: UInt16) {
         guard let flight else { return }
         let frame = burst.frames + place
         var record = record(port: ingress, .ingress, of: frame)
@@ -35,7 +35,7 @@ extension Worker {
 
     /// Counts a frame or a copy that ends here, and keeps what is wanted of it.
     @inline(never)
-    func drop(
+    mutating func drop(
         _ reason: DropReason, _ frame: UnsafePointer<Frame>?, port: UInt16, domain: UInt16,
         count: UInt64 = 1
     ) {
@@ -53,7 +53,7 @@ extension Worker {
         if snapshot.capturesDrops { captureDrop(record, frame) }
     }
 
-    private func captureDrop(_ record: FrameRecord, _ frame: UnsafePointer<Frame>) {
+    private mutating func captureDrop(_ record: FrameRecord, _ frame: UnsafePointer<Frame>) {
         for tap in snapshot.captures where tap.wants(record.reason, at: record.port) {
             let ring = tap.rings[index]
             // A tag was taken from the frame: the filter sees it as the capture will show it.
@@ -71,7 +71,7 @@ extension Worker {
     /// Takes a frame from the switch's own address. All but whole probes of this switch are somebody
     /// else's use of the address, and end here as well.
     @inline(never)
-    func consume(place: Int, ingress: UInt16, domain: UInt16) {
+    mutating func consume(place: Int, ingress: UInt16, domain: UInt16) {
         counters.add(1, .consumed, port: ingress)
         counters.add(1, .consumed, domain: domain)
         guard let probe = LoopProbe.parse(burst.frames[place].buffer) else { return }
@@ -83,7 +83,7 @@ extension Worker {
     /// discovery, DHCP in either family. What hosts say to all they say often enough, so that frames
     /// to one host are not looked at.
     @inline(__always)
-    func watchStation(place: Int, ingress: UInt16, domain: UInt16) {
+    mutating func watchStation(place: Int, ingress: UInt16, domain: UInt16) {
         let type = burst.frames[place].bytes.loadBigEndian(12, as: UInt16.self)
         guard type == EtherType.arp.rawValue || isAnnouncement(place: place, type: type) else {
             return
@@ -92,7 +92,7 @@ extension Worker {
     }
 
     @inline(never)
-    private func isAnnouncement(place: Int, type: UInt16) -> Bool {
+    private mutating func isAnnouncement(place: Int, type: UInt16) -> Bool {
         let frame = burst.frames[place].buffer
         guard let base = frame.baseAddress else { return false }
         switch type {
@@ -120,7 +120,7 @@ extension Worker {
     }
 
     @inline(never)
-    private func announce(place: Int, ingress: UInt16, domain: UInt16) {
+    private mutating func announce(place: Int, ingress: UInt16, domain: UInt16) {
         guard announcementLimiters[Int(ingress)].admit(at: time) else { return }
         var record = FrameRecord(port: ingress, point: .ingress)
         record.time = time
