@@ -71,29 +71,11 @@ package struct CaptureFileDecoder {
             // Taken out, so that its array is not shared while it grows.
             format = .unknown
             defer { format = .pcapng(reader) }
-            var consumed = 0
-            while true {
-                switch try reader.next(UnsafeRawBufferPointer(rebasing: bytes[consumed...])) {
-                case .frame(let frame, let byteCount):
-                    consumed += byteCount
-                    if !body(frame, reader.interfaces) { return (consumed, 0, true) }
-                case .skipped(let byteCount): consumed += byteCount
-                case .needs(let byteCount): return (consumed, byteCount, false)
-                }
-            }
+            return try reader.read(bytes, body)
         case .pcap(var reader):
             format = .unknown
             defer { format = .pcap(reader) }
-            var consumed = 0
-            while true {
-                switch try reader.next(UnsafeRawBufferPointer(rebasing: bytes[consumed...])) {
-                case .frame(let frame, let byteCount):
-                    consumed += byteCount
-                    if !body(frame, reader.interfaces) { return (consumed, 0, true) }
-                case .skipped(let byteCount): consumed += byteCount
-                case .needs(let byteCount): return (consumed, byteCount, false)
-                }
-            }
+            return try reader.read(bytes, body)
         }
     }
 }
