@@ -237,23 +237,10 @@ struct WatchRound {
     private mutating func tell(_ finding: MoveMonitor.Finding, now: UInt64) {
         switch finding {
         case .moved(let mac, let domain, let from, let to):
-            guard let network = names.networks[domain] else { return }
-            journal.tell(
-                SwitchEvent(
-                    .macMove, .notice, port: names.name(to), otherPort: names.name(from),
-                    network: network,
-                    tunnel: names.tunnel(among: to, from),
-                    "\(mac) of network '\(network)' moved from \(names.place(from)) to "
-                        + names.place(to)))
+            tellMove("\(mac)", "", identity: nil, domain, from: from, to: to)
         case .movedTogether(let count, let domain, let from, let to):
-            guard let network = names.networks[domain] else { return }
-            journal.tell(
-                SwitchEvent(
-                    .macMove, .notice, port: names.name(to), otherPort: names.name(from),
-                    network: network,
-                    tunnel: names.tunnel(among: to, from),
-                    "\(count) addresses of network '\(network)' moved from \(names.place(from)) "
-                        + "to \(names.place(to)) at once", identity: "several"))
+            tellMove(
+                "\(count) addresses", " at once", identity: "several", domain, from: from, to: to)
         case .suspicion(let pair): ask(pair, times: 3, now: now)
         case .alternation:
             // The probes that the suspicion sent may still explain it.
@@ -273,6 +260,19 @@ struct WatchRound {
                     remedy: "an event 'loop' that follows names it; without one look for one "
                         + "address at two hosts", identity: "storm"))
         }
+    }
+
+    private func tellMove(
+        _ what: String, _ manner: String, identity: String?, _ domain: UInt16, from: UInt16,
+        to: UInt16
+    ) {
+        guard let network = names.networks[domain] else { return }
+        journal.tell(
+            SwitchEvent(
+                .macMove, .notice, port: names.name(to), otherPort: names.name(from),
+                network: network, tunnel: names.tunnel(among: to, from),
+                "\(what) of network '\(network)' moved from \(names.place(from)) to "
+                    + names.place(to) + manner, identity: identity))
     }
 
     private mutating func tellAlternations(now: UInt64) {
