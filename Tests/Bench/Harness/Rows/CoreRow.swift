@@ -19,21 +19,10 @@ struct CoreRow: Row {
         ]
     }
 
-    private struct Report: Decodable {
-        let nanosecondsPerFrame: Double
-        let frames: Double
-        let digest: String
-    }
-
     func measure(_ bench: Bench) throws -> [Finding] {
         var digests: Set<String> = []
         func trial(_ program: String) throws -> Trial {
-            let command = [
-                program, "--macs", "\(addresses)", "--seconds", "\(bench.shortSeconds)",
-            ]
-            let output = try Program.run(command, core: bench.switchCore)
-            guard let report = try? JSONDecoder().decode(Report.self, from: Data(output.utf8))
-            else { throw NotMeasured("\(program)'s answer is not understood: \(output)") }
+            let report = try CoreReport.run(program, addresses: addresses, bench)
             digests.insert(report.digest)
             guard digests.count == 1 else {
                 throw NotMeasured("Heddle's core and the C core decide differently: \(digests)")
@@ -41,9 +30,6 @@ struct CoreRow: Row {
             return Trial([id: report.nanosecondsPerFrame])
         }
         let (ours, theirs) = ("\(bench.products)/heddle-core", "\(bench.twins)/core")
-        for program in [ours, theirs] where Program.locate(program) == nil {
-            throw NotMeasured("there is no \(program); run.sh builds it")
-        }
         return try bench.interleave(lines, pairs: bench.shortPairs) {
             Contest(ours: { try trial(ours) }, theirs: { try trial(theirs) }, end: {})
         }

@@ -1,5 +1,3 @@
-import Foundation
-
 /// What the flight recorder costs: Heddle with it and without it, 64-byte frames between TAPs.
 struct RecorderRow: Row {
     private let line = Line(
@@ -50,21 +48,9 @@ struct CoreCostRow: Row {
         }
     }
 
-    private struct Report: Decodable {
-        let nanosecondsPerFrame: Double
-        let digest: String
-    }
-
     func measure(_ bench: Bench) throws -> [Finding] {
         func trial(_ program: String, _ options: [String]) throws -> Trial {
-            guard Program.locate(program) != nil else {
-                throw NotMeasured("there is no \(program); run.sh builds it")
-            }
-            let output = try Program.run(
-                [program, "--macs", "4096", "--seconds", "\(bench.shortSeconds)"] + options,
-                core: bench.switchCore)
-            guard let report = try? JSONDecoder().decode(Report.self, from: Data(output.utf8))
-            else { throw NotMeasured("\(program)'s answer is not understood: \(output)") }
+            let report = try CoreReport.run(program, addresses: 4096, options: options, bench)
             return Trial([subject.rawValue: report.nanosecondsPerFrame])
         }
         let core = "\(bench.products)/heddle-core"
