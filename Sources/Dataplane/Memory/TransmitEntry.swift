@@ -23,11 +23,12 @@ package struct TransmitEntry {
     /// How it went: `.none` for transmitted, otherwise an egress drop reason. Set by the port.
     package var outcome: DropReason
 
-    /// A whole frame, untagged, with its vnet header in its headroom.
-    init(untagged frame: Frame) {
+    /// A whole frame, untagged: writes its vnet header into its headroom.
+    @inline(__always)
+    static func writingHeader(of frame: Frame) -> TransmitEntry {
         let head = frame.bytes - SlotSize.vnetHeader
         frame.offload.store(to: head)
-        self.init(
+        return TransmitEntry(
             head: head, headByteCount: frame.buffer.count + SlotSize.vnetHeader,
             body: frame.bytes, bodyByteCount: 0, tail: frame.tail,
             tailByteCount: frame.tailByteCount, tailCount: frame.tailCount, outcome: .none)

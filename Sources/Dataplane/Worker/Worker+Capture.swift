@@ -92,7 +92,7 @@ extension Worker {
                 let frame = reference.frame
                 frame.pointee.gather()
                 captureEgress(
-                    frame, TransmitEntry(untagged: frame.pointee), domain: reference.domain,
+                    frame, TransmitEntry.writingHeader(of: frame.pointee), domain: reference.domain,
                     port: port, for: tap)
             }
             publish(tap)
@@ -149,18 +149,25 @@ extension Worker {
     /// As a filter sees a frame that ended: with the tag that was taken from it, and its bytes as far
     /// as they are in the slot.
     mutating func passes(_ filter: FilterProgram, _ frame: Frame) -> Bool {
-        var held = frame.buffer
-        var byteCount = Int(frame.byteCount)
-        if frame.tci != 0, held.count >= 12, let base = held.baseAddress {
-            filterRoom.copyMemory(from: base, byteCount: 12)
-            filterRoom.storeBigEndian(UInt16(0x8100), at: 12)
-            filterRoom.storeBigEndian(frame.tci, at: 14)
-            let rest = min(held.count, SlotSize.maximumFrame - 4) - 12
-            (filterRoom + 16).copyMemory(from: base + 12, byteCount: rest)
-            held = UnsafeRawBufferPointer(start: filterRoom, count: rest + 16)
-            byteCount += 4
+        let byteCount = Int(frame.byteCount)
+        guard frame.tci != 0, frame.buffer.count >= 12, let base = frame.buffer.baseAddress else {
+            return filter.run(frame.buffer, frameByteCount: byteCount) == .match
         }
-        return filter.run(held, frameByteCount: byteCount) == .match
+        filterRoom.copyMemory(from: base, byteCount: 12)
+        filterRoom.storeBigEndian(UInt16(0x8100), at: 12)
+        filterRoom.storeBigEndian(frame.tci, at: 14)
+        // The head of a frame is all that most filters look at.
+        var held = 12
+        for limit in [SlotSize.borrowedHead, SlotSize.maximumFrame - 4] {
+            let end = min(frame.buffer.count, limit)
+            (filterRoom + held + 4).copyMemory(from: base + held, byteCount: end - held)
+            held = end
+            let outcome = filter.run(
+                UnsafeRawBufferPointer(start: filterRoom, count: held + 4),
+                frameByteCount: byteCount + 4)
+            if outcome != .needsMore { return outcome == .match }
+        }
+        return false
     }
 
     /// What chains overflow into is transmitted in the middle of a burst, whose ingress records are

@@ -86,7 +86,7 @@ extension Worker {
     private mutating func build(_ place: Int, from frame: Frame, vid: UInt16) {
         let bytes = frame.bytes
         if vid == 0 {
-            (entries + place).initialize(to: TransmitEntry(untagged: frame))
+            (entries + place).initialize(to: .writingHeader(of: frame))
             return
         }
         let head = tagHeads + place * TagHead.stride
