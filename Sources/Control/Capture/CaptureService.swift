@@ -10,8 +10,9 @@ import Ports
 /// The switch never waits for it: a client that reads too slowly fills its socket, then the rings,
 /// and from then on records are lost and counted in the interface statistics. The thread looks at the
 /// rings every twenty milliseconds, every five while they fill, and hands over what it has when that is
-/// worth a message or twenty times a second: a capture of little costs little. Records of several workers are merged by time: what is younger than
-/// a look is left for the next one, as another worker may yet publish something older.
+/// worth a message or twenty times a second: a capture of little costs little. Records of
+/// several workers are merged by time: what is younger than a look is left for the next one, as another
+/// worker may yet publish something older.
 struct CaptureService {
     let controller: Controller
     let connection: SeqpacketSocket
