@@ -41,6 +41,12 @@ session="$vhost/DirtyLog.swift $vhost/GuestMemory.swift $vhost/GuestMemoryTable.
     $vhost/VhostRing.swift $vhost/VhostSession.swift $vhost/VhostSession+Memory.swift \
     $vhost/VhostSession+Rings.swift $vhost/VhostSystem.swift $vhost/VirtioFeature.swift"
 
+# What decodes a capture file's bytes, without the file itself.
+reading=Sources/Capture/Reading
+capture="Sources/Capture/CaptureDirection.swift $reading/CaptureFileDecoder.swift \
+    $reading/CaptureFormat*.swift $reading/CaptureInterface.swift $reading/CapturedFrame.swift \
+    $reading/ClassicPcapReader.swift $reading/PcapngReader.swift"
+
 sources() {
     case $1 in
     wire) echo Sources/Wire/*.swift Tests/Fuzz/WireFuzz.swift ;;
@@ -69,12 +75,7 @@ sources() {
             Tests/Fuzz/FuzzInput.swift Tests/Fuzz/VirtQueueFuzz.swift
         ;;
     pcapng)
-        echo Sources/Capture/CaptureDirection.swift Sources/Capture/Reading/CaptureFileDecoder.swift \
-            Sources/Capture/Reading/CaptureFormatError.swift \
-            Sources/Capture/Reading/CaptureInterface.swift \
-            Sources/Capture/Reading/CapturedFrame.swift \
-            Sources/Capture/Reading/ClassicPcapReader.swift \
-            Sources/Capture/Reading/PcapngReader.swift Tests/Fuzz/PcapngFuzz.swift
+        echo $capture Tests/Fuzz/PcapngFuzz.swift
         ;;
     *)
         echo "run.sh: there is no fuzz target '$1'; the targets are: $all" >&2
