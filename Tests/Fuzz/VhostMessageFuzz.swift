@@ -11,7 +11,7 @@ public func fuzzVhostMessage(_ data: UnsafePointer<UInt8>, _ byteCount: Int) -> 
         converse(&input, device, system)
         precondition(system.open.isEmpty, "a descriptor outlives its front-end")
         precondition(device.running.isEmpty && device.memory == nil && device.log == nil)
-        precondition(device.enabled.isEmpty)
+        precondition(device.enabled.isEmpty && device.fault == nil)
     }
     return 0
 }
@@ -35,6 +35,9 @@ private func converse(
             session.deviceFaulted()
             precondition(device.running.isEmpty)
         case 2: return
+        case 3:
+            // It is told of later, or never, if the rings stop before.
+            if !device.running.isEmpty { device.fault = VhostFault("found") }
         default:
             guard feed(&input, message(&input), &assembler, session, system) else { return }
         }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Ports
@@ -333,6 +334,29 @@ struct VhostSessionTests {
         #expect(try test.base(of: 0) == 0)
         try test.giveRing(0)
         #expect(test.session.problem == nil && test.session.summary != nil)
+    }
+
+    @Test("a fault that comes to light after its driver has gone is not the next one's")
+    func lateFault() throws {
+        let test = VhostTestSession()
+        for leave in [
+            { _ = try test.base(of: 0) }, { try test.say(.resetDevice) }, { test.session.end() },
+        ] {
+            try test.negotiate()
+            try test.giveMemory()
+            try test.giveRing(0)
+            test.device.find(VhostFault("queue 0: a loop"), in: 0)
+            try leave()
+            try test.negotiate()
+            try test.giveMemory()
+            try test.giveRing(0)
+            // The loop's watch on the device's eventfd would call this if it were readable.
+            var count: UInt64 = 0
+            #expect(read(test.device.faultDescriptor, &count, 8) < 0)
+            test.session.deviceFaulted()
+            #expect(test.device.running.count == 1)
+            #expect(test.session.problem == nil && test.session.summary != nil)
+        }
     }
 
     @Test("features that change end the rings; logging that begins does not")

@@ -101,6 +101,7 @@ final class VhostSession {
             stop(index)
             device.setEnabled(index, false)
         }
+        forgetFaults()
         device.setDirtyLog(nil)
         device.setMemory(nil)
         rings = Array(repeating: VhostRing(), count: rings.count)
@@ -152,7 +153,7 @@ final class VhostSession {
         case .getQueueLimit: return number(UInt64(queuePairLimit), .getQueueLimit)
         case .setOwner:
             hasOwner = true
-            isHalted = false
+            beginAnew()
         // "It is recommended that back-ends either ignore this message, or use it to disable all
         // rings."
         case .resetOwner: break
@@ -235,7 +236,7 @@ final class VhostSession {
                 rings[index].kick = .none
             }
         }
-        if !rings.contains(where: { $0.isRunning }) { isHalted = false }
+        if !rings.contains(where: { $0.isRunning }) { beginAnew() }
         features = bits
         for index in rings.indices { device.setEnabled(index, isEnabled(index)) }
         updateLog()
@@ -264,7 +265,7 @@ final class VhostSession {
         }
         features = 0
         status = 0
-        isHalted = false
+        beginAnew()
         for index in rings.indices { device.setEnabled(index, false) }
         updateLog()
     }
@@ -279,7 +280,7 @@ final class VhostSession {
             stop(index)
             rings[index].kick = .none
         }
-        isHalted = false
+        beginAnew()
     }
 
     // MARK: The network device
