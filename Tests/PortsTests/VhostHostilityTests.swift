@@ -208,7 +208,9 @@ struct VhostHostilityTests {
         for message in Self.greeting(file, event, features).dropLast(4) {
             #expect(good.send(message.bytes, message.descriptors))
         }
-        #expect(lab.waitForState(0) { $0.isConnected }, "an honest one is served after all that, not: \(lab.ports[0].peerState)")
+        #expect(
+            lab.waitForState(0) { $0.isConnected },
+            "an honest one is served after all that, not: \(lab.ports[0].peerState)")
         #expect(bystander.ask(.getFeatures)?.count == 8)
     }
 
