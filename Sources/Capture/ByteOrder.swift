@@ -23,4 +23,11 @@ extension [UInt8] {
     mutating func padToFour(after byteCount: Int) {
         for _ in 0..<((4 - byteCount % 4) % 4) { append(0) }
     }
+
+    /// Appends words, each in little-endian order, in one piece.
+    mutating func append<let count: Int>(words: InlineArray<count, UInt32>) {
+        var words = words
+        for index in 0..<count { words[index] = words[index].littleEndian }
+        words.span.withUnsafeBytes { append(contentsOf: $0) }
+    }
 }

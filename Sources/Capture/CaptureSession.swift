@@ -152,9 +152,10 @@ package struct CaptureSession: Sendable {
         let packet = PcapngPacket(
             interfaceID: interfaceID,
             timestampNanoseconds: wallNanoseconds(record.timestampNanoseconds),
-            originalByteCount: originalByteCount, direction: record.direction,
-            comment: record.text, packetID: record.packetID, verdict: record.verdict)
-        let kept = UnsafeRawBufferPointer(rebasing: record.bytes.prefix(snapLength))
+            originalByteCount: originalByteCount, packetID: record.packetID,
+            remarks: record.remarks)
+        let kept = UnsafeRawBufferPointer(
+            start: record.bytes.baseAddress, count: min(record.bytes.count, snapLength))
         PcapngWriter.append(packet, bytes: kept, to: &output)
         interfaces[Int(interfaceID)].counts.written += 1
         writtenCount += 1

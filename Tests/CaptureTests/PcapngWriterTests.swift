@@ -49,8 +49,9 @@ struct PcapngWriterTests {
     func packet() {
         let packet = PcapngPacket(
             interfaceID: 3, timestampNanoseconds: 0x1122_3344_5566_7788, originalByteCount: 1500,
-            direction: .egress, comment: "é!", packetID: 7, dropCount: 258,
-            verdict: .xdp(1))
+            packetID: 7,
+            remarks: PcapngRemarks(
+                direction: .egress, comment: "é!", dropCount: 258, verdict: .xdp(1)))
         #expect(
             encode(packet, [0xde, 0xad, 0xbe, 0xef, 0x01])
                 == octets(
@@ -61,8 +62,8 @@ struct PcapngWriterTests {
                     "0100 0300 c3a921 00",  // opt_comment in UTF-8
                     "0200 0400 02000000",  // epb_flags: outbound
                     "0400 0800 0201000000000000",  // epb_dropcount
-                    "0500 0800 0700000000000000",  // epb_packetid
                     "0700 0900 02 0100000000000000 000000",  // epb_verdict: XDP_DROP
+                    "0500 0800 0700000000000000",  // epb_packetid
                     "0000 0000",  // opt_endofopt
                     "64000000"))
     }
@@ -128,7 +129,9 @@ struct PcapngWriterTests {
         file += encode(
             PcapngPacket(
                 interfaceID: 0, timestampNanoseconds: 1, originalByteCount: 300_000,
-                comment: comment, verdict: .hardware(.init(repeating: 1, count: 70_000))), frame)
+                remarks: PcapngRemarks(
+                    comment: comment, verdict: .hardware(.init(repeating: 1, count: 70_000)))),
+            frame)
         let packet = try PcapngParser.parse(file).packets[0]
         #expect(packet.comments[0].utf8.count == 65_534)  // whole characters only
         #expect(comment.hasPrefix(packet.comments[0]))
@@ -143,7 +146,7 @@ struct PcapngWriterTests {
         file += encode(
             PcapngPacket(
                 interfaceID: 0, timestampNanoseconds: 1, originalByteCount: 0,
-                comment: "before\0after"), [])
+                remarks: PcapngRemarks(comment: "before\0after")), [])
         #expect(try PcapngParser.parse(file).packets[0].comments == ["beforeafter"])
     }
 
@@ -162,18 +165,24 @@ struct PcapngWriterTests {
                 filter: random.text())
         }
         for interface in interfaces { PcapngWriter.append(interface, to: &output) }
-        var expected: [(PcapngPacket, [UInt8])] = []
+        typealias Said = (direction: CaptureDirection?, comment: String?, dropCount: UInt64?)
+        var expected: [(PcapngPacket, Said, [UInt8])] = []
         for _ in 0..<200 {
             let byteCount = Int.random(in: 0...200, using: &random)
             let bytes = (0..<byteCount).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let said: Said = (
+                [nil, .ingress, .egress].randomElement(using: &random)!, random.text(),
+                random.number()
+            )
             let packet = PcapngPacket(
                 interfaceID: UInt32.random(in: 0..<UInt32(interfaces.count), using: &random),
                 timestampNanoseconds: random.next(),
                 originalByteCount: UInt32.random(in: UInt32(bytes.count)...(.max), using: &random),
-                direction: [nil, .ingress, .egress].randomElement(using: &random)!,
-                comment: random.text(), packetID: random.number(), dropCount: random.number())
+                packetID: random.number(),
+                remarks: PcapngRemarks(
+                    direction: said.direction, comment: said.comment, dropCount: said.dropCount))
             output += encode(packet, bytes)
-            expected.append((packet, bytes))
+            expected.append((packet, said, bytes))
         }
 
         let file = try PcapngParser.parse(output)
@@ -186,15 +195,15 @@ struct PcapngWriterTests {
         #expect(file.interfaces.map(\.filter) == interfaces.map(\.filter))
         #expect(file.interfaces.map(\.speed) == interfaces.map(\.speed))
         try #require(file.packets.count == expected.count)
-        for (read, (packet, bytes)) in zip(file.packets, expected) {
+        for (read, (packet, said, bytes)) in zip(file.packets, expected) {
             #expect(read.interfaceID == Int(packet.interfaceID))
             #expect(read.timestampNanoseconds == packet.timestampNanoseconds)
             #expect(read.originalByteCount == Int(packet.originalByteCount))
             #expect(read.bytes == bytes)
-            #expect(read.direction.rawValue == UInt32(packet.direction?.rawValue ?? 0))
-            #expect(read.comments == [packet.comment].compactMap { $0 })
+            #expect(read.direction.rawValue == UInt32(said.direction?.rawValue ?? 0))
+            #expect(read.comments == [said.comment].compactMap { $0 })
             #expect(read.packetID == packet.packetID)
-            #expect(read.dropCount == packet.dropCount)
+            #expect(read.dropCount == said.dropCount)
         }
     }
 
@@ -205,7 +214,7 @@ struct PcapngWriterTests {
         file += encode(
             PcapngPacket(
                 interfaceID: 0, timestampNanoseconds: 1, originalByteCount: 5,
-                direction: .ingress), [1, 2, 3, 4, 5])
+                remarks: PcapngRemarks(direction: .ingress)), [1, 2, 3, 4, 5])
         _ = try PcapngParser.parse(file)
         // Type, both lengths, interface, captured length, padding, option code, length and value.
         let structural = [0, 4, 8, 20, 33, 34, 35, 36, 38, 40, 44, file.count - start - 4]

@@ -28,16 +28,16 @@ struct TsharkTests {
         var output: [UInt8] = []
         session.begin(into: &output)
         let frames: [(UInt16, CaptureDirection, [UInt8], String?)] = [
-            (1, .ingress, CaptureFilterTests.taggedPing, nil),
+            (1, .ingress, CaptureFilterTests.taggedPing, "größer"),
             (2, .egress, CaptureFilterTests.taggedPing, nil),
-            (2, .ingress, CaptureFilterTests.arp, "vlan-not-allowed"),
+            (2, .ingress, CaptureFilterTests.arp, "dropped: vlan-not-allowed"),
         ]
-        for (index, (port, direction, bytes, dropReason)) in frames.enumerated() {
+        for (index, (port, direction, bytes, comment)) in frames.enumerated() {
             bytes.withUnsafeBytes {
                 let record = CaptureRecord(
-                    portIndex: port, direction: direction, timestampNanoseconds: UInt64(index),
-                    originalByteCount: UInt32(bytes.count), bytes: $0, dropReason: dropReason,
-                    comment: index == 0 ? "größer" : nil)
+                    portIndex: port, timestampNanoseconds: UInt64(index),
+                    originalByteCount: UInt32(bytes.count), bytes: $0,
+                    remarks: PcapngRemarks(direction: direction, comment: comment))
                 #expect(session.record(record, into: &output) == .written)
             }
         }

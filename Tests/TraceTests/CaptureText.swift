@@ -39,7 +39,7 @@ struct CapturedRow {
                         timestampNanoseconds: 1_700_000_000_000_000_000
                             + UInt64(row.time * 1e9),
                         originalByteCount: UInt32(row.original ?? row.bytes.count),
-                        direction: row.direction, comment: row.comment),
+                        remarks: PcapngRemarks(direction: row.direction, comment: row.comment)),
                     bytes: $0, to: &file)
             }
         }

@@ -56,33 +56,50 @@ package struct PcapngInterface: Equatable, Sendable {
 }
 
 /// What an Enhanced Packet Block says about its frame, whose bytes are passed beside it.
-package struct PcapngPacket: Equatable, Sendable {
+package struct PcapngPacket: Sendable {
     package var interfaceID: UInt32
     /// Since 1970-01-01 00:00 UTC.
     package var timestampNanoseconds: UInt64
     /// The frame's length before it was cut to the snap length.
     package var originalByteCount: UInt32
-    package var direction: CaptureDirection?
-    package var comment: String?
     /// Blocks with one packet ID are one frame seen at several interfaces.
     package var packetID: UInt64?
-    /// Frames lost at this interface between the previous block and this one.
-    package var dropCount: UInt64?
-    package var verdict: PcapngVerdict?
+    package var remarks: PcapngRemarks
 
     package init(
         interfaceID: UInt32, timestampNanoseconds: UInt64, originalByteCount: UInt32,
-        direction: CaptureDirection? = nil, comment: String? = nil, packetID: UInt64? = nil,
-        dropCount: UInt64? = nil, verdict: PcapngVerdict? = nil
+        packetID: UInt64? = nil, remarks: PcapngRemarks = .none
     ) {
         self.interfaceID = interfaceID
         self.timestampNanoseconds = timestampNanoseconds
         self.originalByteCount = originalByteCount
-        self.direction = direction
-        self.comment = comment
         self.packetID = packetID
-        self.dropCount = dropCount
-        self.verdict = verdict
+        self.remarks = remarks
+    }
+}
+
+/// What packet blocks say of many frames alike, encoded once for all of them.
+package struct PcapngRemarks: Equatable, Sendable {
+    /// Options of an Enhanced Packet Block, without the end of options.
+    let options: [UInt8]
+
+    package static let none = PcapngRemarks()
+
+    /// - Parameter dropCount: frames lost at the interface between the previous block and this one.
+    package init(
+        direction: CaptureDirection? = nil, comment: String? = nil, dropCount: UInt64? = nil,
+        verdict: PcapngVerdict? = nil
+    ) {
+        var room: [UInt8] = []
+        var list = PcapngOptionList(taking: &room)
+        list.append(1, text: comment)
+        if let direction {
+            // Direction is in the two lowest bits; the others claim nothing.
+            list.append(2, byteCount: 4) { $0.appendLittleEndian(UInt32(direction.rawValue)) }
+        }
+        list.append(4, number: dropCount)
+        list.append(7, verdict: verdict)
+        options = list.unended()
     }
 }
 

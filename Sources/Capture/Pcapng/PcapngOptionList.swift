@@ -19,6 +19,9 @@ struct PcapngOptionList {
         return output
     }
 
+    /// Returns the buffer without an end, since more options are to follow.
+    consuming func unended() -> [UInt8] { output }
+
     /// Appends an option whose value is the `byteCount` bytes that `value` appends.
     mutating func append(_ code: UInt16, byteCount: Int, value: (inout [UInt8]) -> Void) {
         output.appendLittleEndian(code)
@@ -29,19 +32,8 @@ struct PcapngOptionList {
 
     /// Appends a text option, after an octet that tells its kind if there is one.
     mutating func append(_ code: UInt16, text: String?, kind: UInt8? = nil) {
-        guard var text else { return }
-        let limit = kind == nil ? 65_535 : 65_534
-        // A comment comes with every frame of a capture: nearly all text can be taken as it is.
-        let isTaken = text.withUTF8 { octets in
-            guard octets.count <= limit, !octets.contains(0) else { return false }
-            append(code, byteCount: octets.count + (kind == nil ? 0 : 1)) { output in
-                if let kind { output.append(kind) }
-                output.append(contentsOf: octets)
-            }
-            return true
-        }
-        guard !isTaken else { return }
-        let octets = PcapngText.octets(of: text, limit: limit)
+        guard let text else { return }
+        let octets = PcapngText.octets(of: text, limit: kind == nil ? 65_535 : 65_534)
         append(code, byteCount: octets.count + (kind == nil ? 0 : 1)) { output in
             if let kind { output.append(kind) }
             output.append(contentsOf: octets)

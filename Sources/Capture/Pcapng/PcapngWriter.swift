@@ -54,29 +54,35 @@ package enum PcapngWriter {
     }
 
     /// Appends a frame. The interface's block must be in the section already.
+    ///
+    /// Of all blocks this one comes by the million, so that it is put together in few pieces: what is
+    /// before the frame, the frame, the remarks as they are, and what is after them.
     package static func append(
         _ packet: PcapngPacket, bytes: UnsafeRawBufferPointer, to output: inout [UInt8]
     ) {
-        let captured = UnsafeRawBufferPointer(rebasing: bytes.prefix(maximumFrameByteCount))
-        appendBlock(type: 6, to: &output) { output in
-            output.appendLittleEndian(packet.interfaceID)
-            output.appendTimestamp(packet.timestampNanoseconds)
-            output.appendLittleEndian(UInt32(captured.count))
-            output.appendLittleEndian(packet.originalByteCount)
-            output.append(contentsOf: captured)
-            output.padToFour(after: captured.count)
-            appendOptions(to: &output) { options in
-                options.append(1, text: packet.comment)
-                if let direction = packet.direction {
-                    // Direction is in the two lowest bits; the others claim nothing.
-                    options.append(2, byteCount: 4) {
-                        $0.appendLittleEndian(UInt32(direction.rawValue))
-                    }
-                }
-                options.append(4, number: packet.dropCount)
-                options.append(5, number: packet.packetID)
-                options.append(7, verdict: packet.verdict)
-            }
+        let captured = UnsafeRawBufferPointer(
+            start: bytes.baseAddress, count: min(bytes.count, maximumFrameByteCount))
+        let padding = -captured.count & 3
+        var optionByteCount = packet.remarks.options.count + (packet.packetID == nil ? 0 : 12)
+        if optionByteCount > 0 { optionByteCount += 4 }  // opt_endofopt
+        let total = UInt32(32 + captured.count + padding + optionByteCount)
+        let time = packet.timestampNanoseconds
+        output.append(words: [
+            6, total, packet.interfaceID, UInt32(truncatingIfNeeded: time >> 32),
+            UInt32(truncatingIfNeeded: time), UInt32(captured.count), packet.originalByteCount,
+        ])
+        output.append(contentsOf: captured)
+        output.padToFour(after: captured.count)
+        output.append(contentsOf: packet.remarks.options)
+        if let number = packet.packetID {
+            output.append(words: [
+                8 << 16 | 5, UInt32(truncatingIfNeeded: number),  // epb_packetid, of 8 bytes
+                UInt32(truncatingIfNeeded: number >> 32), 0, total,
+            ])
+        } else if optionByteCount > 0 {
+            output.append(words: [0, total])
+        } else {
+            output.append(words: [total])
         }
     }
 

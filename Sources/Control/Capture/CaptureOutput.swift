@@ -16,6 +16,8 @@ struct CaptureOutput {
     private var words: CaptureWords
     private var wire = WireView()
     private var outer: OuterHeaders?
+    /// Whether super-frames are cut and checksums completed. Outside a tunnel there are no super-frames.
+    private let completesFrames: Bool
     private var room: [UInt8] = []
     private(set) var portNumbers: [UInt16]
     /// When the switch was last asked about ports that are new.
@@ -27,6 +29,7 @@ struct CaptureOutput {
         let model = controller.model.withLock { $0 }
         words = CaptureWords(model)
         outer = plan.request.outer ? OuterHeaders(model) : nil
+        completesFrames = plan.request.view == .wire || plan.request.outer
         portNumbers = plan.points.map(\.portIndex)
         session = CaptureSession(
             configuration: CaptureSession.Configuration(
@@ -142,34 +145,30 @@ struct CaptureOutput {
 
     private mutating func show(_ record: FrameRecord, _ frame: UnsafeRawBufferPointer) {
         let isWhole = Int(record.originalByteCount) == frame.count
-        let comment = words.comment(record)
-        // Outside a tunnel there are no super-frames.
-        if plan.request.view == .wire || outer != nil {
+        let remarks = words.remarks(record)
+        if completesFrames {
             var wire = wire
             _ = wire.forEachFrame(of: frame, offload: record.offload, isWhole: isWhole) {
                 piece in
                 write(
-                    record, piece, comment,
+                    record, piece, remarks,
                     originalByteCount: isWhole ? UInt32(piece.count) : record.originalByteCount)
             }
             self.wire = wire
         } else {
-            write(record, frame, comment, originalByteCount: record.originalByteCount)
+            write(record, frame, remarks, originalByteCount: record.originalByteCount)
         }
     }
 
     private mutating func write(
-        _ record: FrameRecord, _ frame: UnsafeRawBufferPointer, _ comment: String,
+        _ record: FrameRecord, _ frame: UnsafeRawBufferPointer, _ remarks: PcapngRemarks,
         originalByteCount: UInt32
     ) {
-        let isEgress =
-            record.point == .egress || (record.point == .drop && record.reason.isEgress)
         var capture = CaptureRecord(
-            portIndex: record.port, direction: isEgress ? .egress : .ingress,
-            timestampNanoseconds: record.time, originalByteCount: originalByteCount,
-            bytes: frame, comment: comment, packetID: record.id == 0 ? nil : record.id,
-            verdict: CaptureWords.verdict(record))
-        if let outer, let packet = outer.wrap(record, frame, isEgress: isEgress) {
+            portIndex: record.port, timestampNanoseconds: record.time,
+            originalByteCount: originalByteCount, bytes: frame,
+            packetID: record.id == 0 ? nil : record.id, remarks: remarks)
+        if let outer, let packet = outer.wrap(record, frame, isEgress: record.isEgress) {
             packet.withUnsafeBytes { bytes in
                 capture.bytes = bytes
                 capture.originalByteCount =

@@ -4,22 +4,14 @@ import Dataplane
 /// What a capture says of each frame, in the names of the topology: the comment of its block, and its
 /// verdict as a number.
 ///
-/// Most frames of a capture have one of a few fates, so that sentences are made once and kept.
+/// Most frames of a capture have one of a few fates, and mostly that of the frame before, so that
+/// what is said of a fate is made once and kept.
 struct CaptureWords {
     private let ports: [UInt16: String]
     private let networks: [UInt16: String]
-    private var kept: [Fate: String] = [:]
+    private var kept: [UInt64: PcapngRemarks] = [:]
+    private var last: (fate: UInt64, remarks: PcapngRemarks)?
     private static let limit = 4096
-
-    /// What a sentence depends on.
-    private struct Fate: Hashable {
-        var point: FrameRecord.Point
-        var action: Verdict.Action
-        var learning: Verdict.Learning
-        var reason: DropReason
-        var domain: UInt16
-        var other: UInt16
-    }
 
     init(_ model: SwitchModel) {
         ports = Dictionary(
@@ -29,16 +21,20 @@ struct CaptureWords {
             model.domains.map { ($0.value, $0.key) }, uniquingKeysWith: { first, _ in first })
     }
 
-    mutating func comment(_ record: FrameRecord) -> String {
-        let fate = Fate(
-            point: record.point, action: record.action, learning: record.learning,
-            reason: record.reason, domain: record.domain,
-            other: record.point == .ingress ? record.egress : record.ingress ?? .max)
-        if let known = kept[fate] { return known }
+    mutating func remarks(_ record: FrameRecord) -> PcapngRemarks {
+        let fate = record.fate
+        if let last, last.fate == fate { return last.remarks }
+        let remarks = kept[fate] ?? makeRemarks(record)
         if kept.count >= CaptureWords.limit { kept.removeAll() }
-        let text = sentence(record)
-        kept[fate] = text
-        return text
+        kept[fate] = remarks
+        last = (fate, remarks)
+        return remarks
+    }
+
+    private func makeRemarks(_ record: FrameRecord) -> PcapngRemarks {
+        PcapngRemarks(
+            direction: record.isEgress ? .egress : .ingress, comment: sentence(record),
+            verdict: CaptureWords.verdict(record))
     }
 
     private func sentence(_ record: FrameRecord) -> String {
@@ -80,7 +76,7 @@ struct CaptureWords {
 
     /// As the kernel's traffic control numbers what it does with a packet (TC_ACT_…), which readers
     /// know by name: OK, SHOT, STOLEN and REDIRECT.
-    static func verdict(_ record: FrameRecord) -> PcapngVerdict {
+    private static func verdict(_ record: FrameRecord) -> PcapngVerdict {
         if record.reason != .none { return .trafficControl(2) }
         guard record.point == .ingress else { return .trafficControl(0) }
         switch record.action {

@@ -40,6 +40,18 @@ package struct FrameRecord: BitwiseCopyable, Sendable {
         self.point = point
     }
 
+    /// What became of the frame, and between which ports, in one word: records with the same are told of
+    /// in the same words.
+    package var fate: UInt64 {
+        let other = point == .ingress ? egress : ingress ?? .max
+        return UInt64(domain) | UInt64(other) << 16 | UInt64(reason.rawValue) << 32
+            | UInt64(point.rawValue) << 40 | UInt64(action.rawValue) << 48
+            | UInt64(learning.rawValue) << 56
+    }
+
+    /// Whether a copy was leaving, rather than a frame coming in.
+    package var isEgress: Bool { point == .egress || (point == .drop && reason.isEgress) }
+
     /// The port by which the frame came in; nil where the number does not say.
     package var ingress: UInt16? { id == 0 ? nil : FrameID(word: id).ingress }
 }

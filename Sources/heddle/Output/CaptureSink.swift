@@ -56,18 +56,22 @@ final class CaptureSink {
     /// Writes whole blocks; false if the reader of a pipe has gone.
     func write(_ bytes: [UInt8]) throws -> Bool {
         guard let limit else { return try writeAll(bytes[...]) }
+        // What goes into one file is written in one piece.
+        var piece = bytes[..<0]
         for block in PcapngBlocks(bytes) {
             if block.isFrame, byteCount > preambleByteCount,
                 byteCount + block.bytes.count > limit
             {
+                guard try writeAll(piece) else { return false }
+                piece = block.bytes.prefix(0)
                 try begin()
             }
             if !block.isFrame, !block.isStatistics { preamble += block.bytes }
-            guard try writeAll(block.bytes) else { return false }
+            piece = bytes[piece.startIndex..<block.bytes.endIndex]
             byteCount += block.bytes.count
             if !block.isFrame, byteCount == preamble.count { preambleByteCount = byteCount }
         }
-        return true
+        return try writeAll(piece)
     }
 
     /// Goes on in the next file.

@@ -23,8 +23,10 @@ struct CaptureToolFilesTests {
                     PcapngPacket(
                         interfaceID: UInt32(index % ports.count),
                         timestampNanoseconds: 1_700_000_000_000_000_000 + UInt64(index),
-                        originalByteCount: 60, direction: index % 2 == 0 ? .ingress : .egress,
-                        comment: "forwarded to web-\(index)", packetID: UInt64(index)),
+                        originalByteCount: 60, packetID: UInt64(index),
+                        remarks: PcapngRemarks(
+                            direction: index % 2 == 0 ? .ingress : .egress,
+                            comment: "forwarded to web-\(index)")),
                     bytes: $0, to: &file)
             }
         }

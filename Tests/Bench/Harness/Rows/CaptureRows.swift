@@ -45,11 +45,26 @@ private struct CapturingSystem: System {
 /// A capture of every frame against tcpdump on the same TAP: how many frames a second end up in the
 /// file.
 struct FullCaptureRow: Row {
-    private let line = Line(
-        id: "capture-all", what: "64-byte frames flat out, all captured", against: "tcpdump",
-        unit: "kframes/s", isMoreBetter: true, goal: .ratio(floor: 2, aim: 3),
-        how: "frames in the file, in memory, of those that left by one port; 'heddle capture' "
-            + "against tcpdump -B 4096 on that TAP, both beside Heddle, neither pinned")
+    /// What Heddle captures; tcpdump, which sees one TAP, has what leaves by it.
+    enum Extent { case everything, onePort }
+
+    private let extent: Extent
+    private let line: Line
+
+    init(_ extent: Extent) {
+        self.extent = extent
+        let isAll = extent == .everything
+        line = Line(
+            id: isAll ? "capture-all" : "capture-port",
+            what: "64-byte frames flat out, captured "
+                + (isAll ? "at every port: as received, as sent" : "as they leave by one port"),
+            against: "tcpdump", unit: "kframes/s", isMoreBetter: true,
+            goal: isAll ? .ratio(floor: 2, aim: 3) : .none,
+            how: "frames in the file, in memory; 'heddle capture' "
+                + (isAll ? "without a port, so that each is in it twice, " : "of that port ")
+                + "against tcpdump -B 4096 on the TAP that they leave by, both beside Heddle, "
+                + "neither pinned")
+    }
 
     var lines: [Line] { [line] }
 
@@ -64,10 +79,13 @@ struct FullCaptureRow: Row {
             let rig = try bench.rig(of: heddle, ports: 2)
             func trial(_ side: String) throws -> Trial {
                 let (captured, report) = try capture(side, bench, rig)
-                let all = Double(report.received)
+                let copies = side == "heddle" && extent == .everything ? 2.0 : 1
+                let all = copies * Double(report.received)
                 losses[side, default: (0, 0)].lost += max(0, all - captured)
                 losses[side, default: (0, 0)].all += all
-                return Trial([line.id: captured / report.seconds / 1000], frames: captured)
+                return Trial(
+                    [line.id: captured / report.seconds / 1000],
+                    frames: Double(report.received))
             }
             return Contest(
                 ours: { try trial("heddle") }, theirs: { try trial("tcpdump") },
@@ -93,10 +111,12 @@ struct FullCaptureRow: Row {
         let program =
             isOurs
             ? try Program(
-                [
-                    bench.heddle.binary, "capture", "p-1", "--direction", "egress", "--socket",
-                    "\(rig.directory)/heddle.sock", "-w", file, "ether proto 0x88b5",
-                ], output: "\(rig.directory)/capture")
+                [bench.heddle.binary, "capture"]
+                    + (extent == .everything ? [] : ["p-1", "--direction", "egress"])
+                    + [
+                        "--socket", "\(rig.directory)/heddle.sock", "-w", file,
+                        "ether proto 0x88b5",
+                    ], output: "\(rig.directory)/capture")
             : try Program(
                 [
                     "tcpdump", "-Z", "root", "-n", "-B", "4096", "-Q", "in", "-i", port.device,

@@ -120,7 +120,8 @@ enum Catalogue {
             CoreCostRow(subject: .recorder),
             CoreCostRow(subject: .captureOff),
             FilteredCaptureRow(),
-            FullCaptureRow(),
+            FullCaptureRow(.everything),
+            FullCaptureRow(.onePort),
             SameTCPRow(),
             SameSmallFramesRow(),
         ]
