@@ -17,8 +17,10 @@ struct CaptureService {
     let controller: Controller
     let connection: SeqpacketSocket
 
-    /// Bytes that a message to the client holds at most, one long frame's block aside.
-    private static let messageByteCount = 48 << 10
+    /// Bytes that a message to the client holds at most, one long frame's block aside; and those of
+    /// messages that it has not taken yet. Fewer messages wake it less often.
+    private static let messageByteCount = 160 << 10
+    private static let socketByteCount = 1 << 20
     /// Microseconds between looks.
     private static let busyInterval: UInt32 = 5_000
     private static let quietInterval: UInt32 = 20_000
@@ -45,9 +47,7 @@ struct CaptureService {
             } catch {
                 return try refuse(error.sentence)
             }
-            try connection.send(try DataReply(ok: true).json())
-            try connection.setNonBlocking(true)
-            return try replay(past, into: &output, until: isStopping)
+            return try replay(past, into: &output, messages: begin(), until: isStopping)
         }
         let tap = plan.tap(controller)
         do throws(CapturePlan.Refusal) {
@@ -56,9 +56,17 @@ struct CaptureService {
             return try refuse(error.sentence)
         }
         defer { controller.remove(tap) }
+        try stream(tap, into: &output, messages: begin(), until: isStopping)
+    }
+
+    /// Tells the client that there will be a capture.
+    ///
+    /// - Returns: how long a message to it may be, a long frame's block aside.
+    private func begin() throws -> Int {
         try connection.send(try DataReply(ok: true).json())
         try connection.setNonBlocking(true)
-        try stream(tap, into: &output, until: isStopping)
+        let room = try connection.reserve(sending: CaptureService.socketByteCount)
+        return min(CaptureService.messageByteCount, room / 2)
     }
 
     private func refuse(_ sentence: String) throws {
@@ -67,12 +75,13 @@ struct CaptureService {
 
     /// Sends what the flight recorder has.
     private func replay(
-        _ frames: [RecordedFrame], into output: inout CaptureOutput, until isStopping: () -> Bool
+        _ frames: [RecordedFrame], into output: inout CaptureOutput, messages limit: Int,
+        until isStopping: () -> Bool
     ) throws {
         output.begin()
         for frame in frames where !output.isOver {
             frame.bytes.withUnsafeBytes { output.addRecorded(frame.record, $0) }
-            if output.bytes.count >= CaptureService.messageByteCount {
+            if output.bytes.count >= limit {
                 try send(&output.bytes, until: isStopping)
             }
         }
@@ -81,7 +90,8 @@ struct CaptureService {
     }
 
     private func stream(
-        _ tap: CaptureTap, into output: inout CaptureOutput, until isStopping: () -> Bool
+        _ tap: CaptureTap, into output: inout CaptureOutput, messages limit: Int,
+        until isStopping: () -> Bool
     ) throws {
         output.begin()
         try send(&output.bytes, until: isStopping)
@@ -105,7 +115,7 @@ struct CaptureService {
                 })
             {
                 left -= 1
-                if output.bytes.count >= CaptureService.messageByteCount {
+                if output.bytes.count >= limit {
                     try send(&output.bytes, until: isStopping)
                 }
             }

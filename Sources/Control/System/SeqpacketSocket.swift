@@ -90,6 +90,22 @@ package final class SeqpacketSocket: Sendable {
         try check(clinux_fcntl_value(raw, F_SETFL, Int(changed)), "set the socket's flags")
     }
 
+    /// Asks for room for messages that were sent and not received yet.
+    ///
+    /// - Returns: the bytes that there are, the kernel's own included; one message may take all of them.
+    package func reserve(sending byteCount: Int) throws(SystemError) -> Int {
+        var value = Int32(clamping: byteCount)
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        // Beyond what the system allows to everybody, if we may.
+        if setsockopt(raw, SOL_SOCKET, SO_SNDBUFFORCE, &value, length) != 0 {
+            try check(
+                setsockopt(raw, SOL_SOCKET, SO_SNDBUF, &value, length), "size the socket's buffer")
+        }
+        try check(
+            getsockopt(raw, SOL_SOCKET, SO_SNDBUF, &value, &length), "read the buffer's size")
+        return Int(value)
+    }
+
     /// The next connection to a listening socket, or nil when there is none and it does not wait.
     package func accept() throws(SystemError) -> SeqpacketSocket? {
         while true {
