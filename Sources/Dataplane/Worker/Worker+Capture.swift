@@ -1,5 +1,19 @@
 import Wire
 
+/// What a worker needs of a tap for each frame, fetched once for a burst: reference counts, which other
+/// workers count too, are not a frame's business.
+private struct CaptureDesk {
+    let ring: CaptureRing
+    let filter: FilterProgram?
+    let snapLength: Int
+
+    init(_ tap: CaptureTap, worker: Int) {
+        ring = tap.rings[worker]
+        filter = tap.filter
+        snapLength = tap.snapLength
+    }
+}
+
 /// Copies of frames for running captures: at ingress as received, at egress as transmitted, and where
 /// they end.
 ///
@@ -14,6 +28,7 @@ extension Worker {
             let pending = pendingRecords + number * Burst.capacity
             pending.initialize(repeating: nil, count: count)
             guard tap.points.contains(.ingress), tap.includes(port) else { continue }
+            let desk = CaptureDesk(tap, worker: index)
             var place = 0
             while place < count {
                 if tap.samplingInterval > 1 {
@@ -21,7 +36,7 @@ extension Worker {
                     else { break }
                     place = chosen
                 }
-                pending[place] = captureIngress(place: place, port: port, for: tap)
+                pending[place] = captureIngress(place: place, port: port, desk)
                 isPending = isPending || pending[place] != nil
                 place += 1
             }
@@ -30,11 +45,10 @@ extension Worker {
     }
 
     private mutating func captureIngress(
-        place: Int, port: UInt16, for tap: CaptureTap
+        place: Int, port: UInt16, _ desk: CaptureDesk
     ) -> UnsafeMutablePointer<FrameRecord>? {
         let frame = burst.frames + place
-        let ring = tap.rings[index]
-        if let filter = tap.filter {
+        if let filter = desk.filter {
             var outcome = filter.run(
                 frame.pointee.buffer, frameByteCount: Int(frame.pointee.byteCount))
             if outcome == .needsMore {
@@ -43,18 +57,19 @@ extension Worker {
                     frame.pointee.buffer, frameByteCount: Int(frame.pointee.byteCount))
             }
             guard outcome == .match else {
-                ring.reject(port: port)
+                desk.ring.reject(port: port)
                 return nil
             }
         }
-        if frame.pointee.isBorrowed, tap.snapLength > frame.pointee.buffer.count {
+        if frame.pointee.isBorrowed, desk.snapLength > frame.pointee.buffer.count {
             frame.pointee.gather()
         }
         var record = record(port: port, .ingress, of: frame)
         record.offload = frame.pointee.offload
         record.domain = frame.pointee.domain
         record.originalByteCount = frame.pointee.byteCount
-        return ring.append(record, snapLength: tap.snapLength, head: frame.pointee.buffer)
+        return desk.ring.append(
+            record, snapLength: desk.snapLength, head: frame.pointee.buffer)
     }
 
     /// Writes the verdict on a frame into the records that wait for it, and into the flight recorder.
@@ -85,6 +100,7 @@ extension Worker {
     /// Copies what is to leave by a tunnel, as it is before it is wrapped.
     mutating func captureTunnelEgress(chain head: Int32, port: UInt16) {
         for tap in snapshot.captures where tap.points.contains(.egress) && tap.covers(port: port) {
+            let desk = CaptureDesk(tap, worker: index)
             var next = head
             while next >= 0 {
                 let reference = references[Int(next)]
@@ -93,37 +109,37 @@ extension Worker {
                 frame.pointee.gather()
                 captureEgress(
                     frame, TransmitEntry.writingHeader(of: frame.pointee), domain: reference.domain,
-                    port: port, for: tap)
+                    port: port, desk)
             }
-            publish(tap)
+            publish(desk)
         }
     }
 
     /// Copies what was transmitted of the first `count` entries.
     mutating func captureEgress(_ count: Int, port: UInt16) {
         for tap in snapshot.captures where tap.points.contains(.egress) && tap.covers(port: port) {
+            let desk = CaptureDesk(tap, worker: index)
             for place in 0..<count where entries[place].outcome == .none {
                 captureEgress(
                     entryInfo[place].frame, entries[place], domain: entryInfo[place].domain,
-                    port: port, for: tap)
+                    port: port, desk)
             }
-            publish(tap)
+            publish(desk)
         }
     }
 
     private mutating func captureEgress(
         _ frame: UnsafeMutablePointer<Frame>, _ entry: TransmitEntry, domain: UInt16, port: UInt16,
-        for tap: CaptureTap
+        _ desk: CaptureDesk
     ) {
-        let ring = tap.rings[index]
-        guard passes(tap.filter, entry) else {
-            ring.reject(port: port)
+        guard passes(desk.filter, entry) else {
+            desk.ring.reject(port: port)
             return
         }
         var record = record(port: port, .egress, of: frame)
         record.domain = domain
         record.offload = Offload(wire: entry.head)
-        ring.append(record, snapLength: tap.snapLength, entry)
+        desk.ring.append(record, snapLength: desk.snapLength, entry)
     }
 
     /// A filter wants the frame in one piece; a tagged one lies in two.
@@ -172,8 +188,8 @@ extension Worker {
 
     /// What chains overflow into is transmitted in the middle of a burst, whose ingress records are
     /// not complete yet: then everything is published at the burst's end.
-    private mutating func publish(_ tap: CaptureTap) {
-        if !isCapturePending { tap.rings[index].publish() }
+    private mutating func publish(_ desk: CaptureDesk) {
+        if !isCapturePending { desk.ring.publish() }
     }
 
     // MARK: Records
