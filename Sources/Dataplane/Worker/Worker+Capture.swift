@@ -4,13 +4,21 @@ import Wire
 /// workers count too, are not a frame's business.
 private struct CaptureDesk {
     let ring: CaptureRing
-    let filter: FilterProgram?
+    /// The tap's, which is there for as long as the snapshot is.
+    private let filter: Unmanaged<FilterProgram>?
     let snapLength: Int
 
     init(_ tap: CaptureTap, worker: Int) {
         ring = tap.rings[worker]
-        filter = tap.filter
+        filter = tap.filter.map { Unmanaged.passUnretained($0) }
         snapLength = tap.snapLength
+    }
+
+    var takesAll: Bool { filter == nil }
+
+    func judge(_ bytes: UnsafeRawBufferPointer, frameByteCount: Int) -> FilterProgram.Outcome {
+        guard let filter else { return .match }
+        return filter._withUnsafeGuaranteedRef { $0.run(bytes, frameByteCount: frameByteCount) }
     }
 }
 
@@ -48,18 +56,15 @@ extension Worker {
         place: Int, port: UInt16, _ desk: CaptureDesk
     ) -> UnsafeMutablePointer<FrameRecord>? {
         let frame = burst.frames + place
-        if let filter = desk.filter {
-            var outcome = filter.run(
-                frame.pointee.buffer, frameByteCount: Int(frame.pointee.byteCount))
-            if outcome == .needsMore {
-                frame.pointee.gather()
-                outcome = filter.run(
-                    frame.pointee.buffer, frameByteCount: Int(frame.pointee.byteCount))
-            }
-            guard outcome == .match else {
-                desk.ring.reject(port: port)
-                return nil
-            }
+        let byteCount = Int(frame.pointee.byteCount)
+        var outcome = desk.judge(frame.pointee.buffer, frameByteCount: byteCount)
+        if outcome == .needsMore {
+            frame.pointee.gather()
+            outcome = desk.judge(frame.pointee.buffer, frameByteCount: byteCount)
+        }
+        guard outcome == .match else {
+            desk.ring.reject(port: port)
+            return nil
         }
         if frame.pointee.isBorrowed, desk.snapLength > frame.pointee.buffer.count {
             frame.pointee.gather()
@@ -132,7 +137,7 @@ extension Worker {
         _ frame: UnsafeMutablePointer<Frame>, _ entry: TransmitEntry, domain: UInt16, port: UInt16,
         _ desk: CaptureDesk
     ) {
-        guard passes(desk.filter, entry) else {
+        guard passes(entry, desk) else {
             desk.ring.reject(port: port)
             return
         }
@@ -143,20 +148,20 @@ extension Worker {
     }
 
     /// A filter wants the frame in one piece; a tagged one lies in two.
-    private mutating func passes(_ filter: FilterProgram?, _ entry: TransmitEntry) -> Bool {
-        guard let filter else { return true }
+    private mutating func passes(_ entry: TransmitEntry, _ desk: CaptureDesk) -> Bool {
+        guard !desk.takesAll else { return true }
         let byteCount = entry.frameByteCount
         var outcome: FilterProgram.Outcome
         if entry.bodyByteCount == 0 {
-            outcome = filter.run(entry.frameHead, frameByteCount: byteCount)
+            outcome = desk.judge(entry.frameHead, frameByteCount: byteCount)
         } else {
             let held = entry.copyFrame(to: filterRoom, capacity: SlotSize.borrowedHead)
-            outcome = filter.run(
+            outcome = desk.judge(
                 UnsafeRawBufferPointer(start: filterRoom, count: held), frameByteCount: byteCount)
         }
         if outcome == .needsMore {
             let held = entry.copyFrame(to: filterRoom, capacity: SlotSize.maximumFrame)
-            outcome = filter.run(
+            outcome = desk.judge(
                 UnsafeRawBufferPointer(start: filterRoom, count: held), frameByteCount: byteCount)
         }
         return outcome == .match
