@@ -1,7 +1,16 @@
+import Testing
+
 @testable import Ports
 
 /// Messages as a front-end writes them.
 enum VhostTestMessage {
+    /// What an answer of eight bytes says.
+    static func number(_ bytes: [UInt8]?) throws -> UInt64 {
+        let bytes = try #require(bytes)
+        try #require(bytes.count == 8)
+        return bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    }
+
     static func bytes(
         _ request: UInt32, _ payload: [UInt8] = [], flags: UInt32 = 1
     ) -> [UInt8] {

@@ -17,9 +17,10 @@ struct CaptureService {
     let controller: Controller
     let connection: SeqpacketSocket
 
-    /// Bytes that a message to the client holds at most, one long frame's block aside; and those of
-    /// messages that it has not taken yet. Fewer messages wake it less often.
+    /// Bytes that a message to the client holds at most, one long frame's block aside: few messages wake
+    /// it seldom.
     private static let messageByteCount = 160 << 10
+    /// Bytes of messages that it has not taken yet.
     private static let socketByteCount = 1 << 20
     /// Microseconds between looks.
     private static let busyInterval: UInt32 = 5_000

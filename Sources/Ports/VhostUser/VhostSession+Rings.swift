@@ -39,7 +39,7 @@ extension VhostSession {
     func getBase(_ index: Int) -> VhostReply {
         stop(index)
         rings[index].kick = .none
-        beginAnew()
+        isHalted = false
         return .ringBase(queue: UInt32(index), rings[index].base)
     }
 
@@ -171,17 +171,12 @@ extension VhostSession {
         }
         rings[index].places = nil
         rings[index].usedLog = nil
-    }
-
-    /// Another driver may run rings again, or the same after a reset.
-    func beginAnew() {
-        isHalted = false
         forgetFaults()
     }
 
-    /// A fault is about rings that ran when the device found it. Those that are not told of when the last
-    /// of them has stopped would be taken for the next driver's.
-    func forgetFaults() {
+    /// A fault is about rings that ran when the device found it. One that has not been told of when the
+    /// last of them stops would be taken for the next driver's.
+    private func forgetFaults() {
         guard !rings.contains(where: { $0.isRunning }) else { return }
         while let (_, fault) = device.takeFault() { problem = fault.sentence }
     }

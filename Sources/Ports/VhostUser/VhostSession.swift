@@ -101,7 +101,6 @@ final class VhostSession {
             stop(index)
             device.setEnabled(index, false)
         }
-        forgetFaults()
         device.setDirtyLog(nil)
         device.setMemory(nil)
         rings = Array(repeating: VhostRing(), count: rings.count)
@@ -153,7 +152,7 @@ final class VhostSession {
         case .getQueueLimit: return number(UInt64(queuePairLimit), .getQueueLimit)
         case .setOwner:
             hasOwner = true
-            beginAnew()
+            isHalted = false
         // "It is recommended that back-ends either ignore this message, or use it to disable all
         // rings."
         case .resetOwner: break
@@ -236,7 +235,7 @@ final class VhostSession {
                 rings[index].kick = .none
             }
         }
-        if !rings.contains(where: { $0.isRunning }) { beginAnew() }
+        if !rings.contains(where: { $0.isRunning }) { isHalted = false }
         features = bits
         for index in rings.indices { device.setEnabled(index, isEnabled(index)) }
         updateLog()
@@ -265,7 +264,7 @@ final class VhostSession {
         }
         features = 0
         status = 0
-        beginAnew()
+        isHalted = false
         for index in rings.indices { device.setEnabled(index, false) }
         updateLog()
     }
@@ -280,7 +279,7 @@ final class VhostSession {
             stop(index)
             rings[index].kick = .none
         }
-        beginAnew()
+        isHalted = false
     }
 
     // MARK: The network device
