@@ -28,8 +28,13 @@ struct Heddle: ParsableCommand {
         ])
 
     static func main() {
+        let arguments = arguments(of: CommandLine.arguments)
+        if let unknown = UnknownCommand(in: arguments, of: Heddle.self) {
+            Terminal.complain(unknown.sentence)
+            Glibc.exit(1)
+        }
         do {
-            var command = try parseAsRoot(arguments(of: CommandLine.arguments))
+            var command = try parseAsRoot(arguments)
             try command.run()
         } catch {
             let (text, status) = outcome(of: error)

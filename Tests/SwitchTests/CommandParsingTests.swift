@@ -69,6 +69,22 @@ struct CommandParsingTests {
         #expect(!outcome.text.hasPrefix("Error"))
     }
 
+    @Test("a word that is no command gets what was likely meant, and what there is")
+    func unknownCommands() {
+        let rows: [([String], String?)] = [
+            (["frob"], "there is no command 'heddle frob'; there are: run, topology, port,"),
+            (["port", "lst"], "no command 'heddle port lst' (did you mean 'heddle port list'?)"),
+            (["apply", "a.yaml"], "(did you mean 'heddle topology apply'?)"),
+            (["port", "list"], nil), (["port"], nil), (["help", "port"], nil), ([], nil),
+            (["port", "--help"], nil), (["who", "frob"], nil), (["--version"], nil),
+        ]
+        for (arguments, text) in rows {
+            let sentence = UnknownCommand(in: arguments, of: Heddle.self)?.sentence
+            #expect((sentence == nil) == (text == nil), "\(arguments)")
+            if let text { #expect(sentence?.contains(text) == true, "\(sentence ?? "nothing")") }
+        }
+    }
+
     @Test("exits 0 for help and version, and with what a command chose")
     func statuses() throws {
         for arguments in [["--help"], ["port", "list", "--help"], ["--version"]] {
